@@ -1,0 +1,15 @@
+# The project as a flake: its NixOS modules. Fleets compiled by `holo compile` take it as an input.
+{
+  description = "Typed fleets of NixOS hosts with systemd-nspawn containers on private networks";
+
+  outputs =
+    { ... }:
+    {
+      nixosModules = {
+        default = ./modules;
+        containers = ./modules/containers.nix;
+        socat = ./modules/socat.nix;
+        units = ./modules/units.nix;
+      };
+    };
+}

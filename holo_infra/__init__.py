@@ -1,0 +1,6 @@
+"""holo-infra: a typed description of NixOS hosts and their containers, compiled and run."""
+
+from holo_infra.model.fleet import BindMount, Container, Fleet, Forward, Host
+from holo_infra.model.unit import Unit
+
+__all__ = ["BindMount", "Container", "Fleet", "Forward", "Host", "Unit"]

@@ -1,0 +1,20 @@
+"""Gives every container its number and every forward its ports, the same ones every time."""
+
+from holo_infra.allocate.allocation import (
+    Allocation,
+    ContainerNumbers,
+    HostNumbers,
+    Ports,
+    allocate,
+)
+from holo_infra.allocate.lock import read_lock, render_lock
+
+__all__ = [
+    "Allocation",
+    "ContainerNumbers",
+    "HostNumbers",
+    "Ports",
+    "allocate",
+    "read_lock",
+    "render_lock",
+]

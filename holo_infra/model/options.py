@@ -1,0 +1,113 @@
+"""The options below `holo` in NixOS: what a fleet is lowered to, one value a host or class.
+
+A NixOS user who writes no Python sets these by hand; every number that differs between containers
+is an option here, and every name is the one that the units carry.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from holo_infra.model.names import (
+    AbsolutePath,
+    ContainerName,
+    ForwardName,
+    IPv4,
+    Probe,
+    UnitName,
+)
+from holo_infra.model.unit import Unit
+from nixgen import Options, Port, StorePathName, derived, text
+
+
+class BindMountOptions(Options):
+    """A path of the host that a container sees."""
+
+    source: AbsolutePath
+    """The path on the host."""
+
+    writable: bool = False
+    """Whether the container may write to it."""
+
+
+class ForwardOptions(Options):
+    """The host's half of a forward."""
+
+    engine: Literal["socat"] = "socat"
+    """What carries the traffic."""
+
+    protocol: Literal["tcp", "udp"] = "tcp"
+    """The transport protocol."""
+
+    bind: IPv4 = "127.0.0.1"
+    """The host's address to listen on."""
+
+    host_port: Port
+    """The port on the host."""
+
+    inner_port: Port
+    """The port on the container's address."""
+
+    probe: Probe = "tcp"
+    """When the forward counts as ready: `tcp` once the container's half accepts a connection,
+    `http:PATH` once a GET of PATH through the container's half succeeds, `none` at once."""
+
+
+class ContainerOptions(Options):
+    """A container, as its host sees it."""
+
+    index: Annotated[int, Field(ge=0, le=99_999)]
+    """The container's number on its host: names its network interface, gives its /30."""
+
+    network: Literal["private", "shared"] = "private"
+    """Whether it has a network of its own, or the host's."""
+
+    host_address: IPv4 = derived(lambda config: text("10.0.", config.index + 85, ".1"))
+    """The host's address on the container's /30."""
+
+    address: IPv4 = derived(lambda config: text("10.0.", config.index + 85, ".2"))
+    """The container's address on its /30."""
+
+    system: StorePathName | None = None
+    """The NixOS system that it boots. Without one it boots from the host's own `/usr` with an
+    empty `/etc`, and runs the units in `/etc/holo/containers/NAME/units`."""
+
+    forwards: dict[ForwardName, ForwardOptions] = {}
+    """The ports of the host that lead into it."""
+
+    bind_mounts: dict[AbsolutePath, BindMountOptions] = {}
+    """Paths of the host that it sees, by their path inside."""
+
+
+class ForwarderOptions(Options):
+    """The container's half of a forward."""
+
+    protocol: Literal["tcp", "udp"] = "tcp"
+    """The transport protocol."""
+
+    inner_port: Port
+    """The port to listen on, on the container's address."""
+
+    port: Port
+    """The service's port on 127.0.0.1."""
+
+    probe: Probe = "tcp"
+    """When the service counts as ready: `tcp` once it accepts a connection, `http:PATH` once it
+    answers GET PATH with success, `none` at once. Nothing listens on the container's address
+    before."""
+
+
+class Holo(Options):
+    """All options below `holo`."""
+
+    containers: dict[ContainerName, ContainerOptions] = {}
+    """Containers of this host."""
+
+    units: dict[UnitName, Unit] = {}
+    """Services of this machine, each a hardened unit."""
+
+    forwarders: dict[ForwardName, ForwarderOptions] = {}
+    """The inner halves of the forwards that lead into this container. They listen on the address
+    that the container's identity gives when it starts."""

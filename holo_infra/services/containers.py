@@ -1,0 +1,157 @@
+"""Containers as units of our own: a network namespace with a /30, and systemd-nspawn in it.
+
+NixOS's `containers.<name>` is not used: it renders through scripts of its own, sets
+point-to-point addresses, and passes bind mounts unquoted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holo_infra.model.options import BindMountOptions, ContainerOptions, Holo
+from holo_infra.services.hardening import CONFINED
+from nixgen import (
+    concat,
+    define,
+    each,
+    exe,
+    if_,
+    if_given,
+    map_items,
+    named,
+    only_if,
+    text,
+    when,
+)
+from nixgen.systemd import exec_line, mount_path, unit
+
+IDENTITY = "/etc/holo/identity.env"
+"""Inside a container: the environment file that says what differs between containers of a class."""
+
+FILES = "/etc/holo/containers"
+"""On a host: a folder for each container, with its identity and, without NixOS, its units."""
+
+
+@define("containers", path="holo", declares=["containers"])
+def containers(cfg: Holo) -> dict[str, Any]:
+    """Containers of this host, each with its network namespace, by systemd-nspawn."""
+    return {
+        "environment": {
+            "etc": each(
+                cfg.containers,
+                lambda name, c: {
+                    text("holo/containers/", name, "/identity.env"): {"text": _identity(name, c)},
+                },
+            ),
+        },
+        "systemd": {
+            "services": each(
+                cfg.containers,
+                lambda name, c: {
+                    text("netns-", name): only_if(c.network == "private", _namespace(name, c)),
+                    text("container@", name): _container(name, c),
+                },
+            ),
+        },
+    }
+
+
+def _identity(name: str, c: ContainerOptions) -> str:
+    address = if_(c.network == "private", c.address, "127.0.0.1")
+    return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, "\n")
+
+
+def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
+    ip = named("ip", exe("iproute2", "ip"))
+    link = named("link", text("ve-", c.index))
+    clean = [
+        exec_line(ip, "link", "delete", link, may_fail=True),
+        exec_line(ip, "netns", "delete", name, may_fail=True),
+    ]
+    return unit(
+        text("Network namespace of container ", name),
+        service=[
+            CONFINED,
+            {
+                "Type": "oneshot",
+                "RemainAfterExit": True,
+                "ExecStartPre": clean,  # what a crash has left
+                "ExecStart": [
+                    exec_line(ip, "netns", "add", name),
+                    exec_line(
+                        ip, "link", "add", link, "type", "veth", "peer", "host0", "netns", name
+                    ),
+                    exec_line(ip, "address", "add", text(c.host_address, "/30"), "dev", link),
+                    exec_line(ip, "link", "set", link, "up"),
+                    exec_line(
+                        ip, "-n", name, "address", "add", text(c.address, "/30"), "dev", "host0"
+                    ),
+                    exec_line(ip, "-n", name, "link", "set", "host0", "up"),
+                    exec_line(ip, "-n", name, "link", "set", "lo", "up"),
+                ],
+                "ExecStopPost": clean,
+                # Exposed to 5: `ip netns add` mounts the namespace for all of the host to see, so the
+                # unit can have no mount namespace of its own, and needs these two capabilities.
+                "CapabilityBoundingSet": "CAP_NET_ADMIN CAP_SYS_ADMIN",
+                "IPAddressDeny": "any",
+                "RestrictAddressFamilies": ["AF_NETLINK AF_UNIX"],
+                "SystemCallFilter": ["@system-service @mount setns unshare"],
+            },
+        ],
+    )
+
+
+def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
+    namespace = named("namespace", text("netns-", name, ".service"))
+    private = c.network == "private"
+    folder = named("folder", text(FILES, "/", name))
+    state = named("state", text("holo/containers/", name))
+    return unit(
+        text("Container ", name),
+        after=concat(["network.target"], when(private, namespace)),
+        binds_to=when(private, namespace),
+        wanted_by=["multi-user.target"],
+        # Not sandboxed: systemd-nspawn makes the namespaces, mounts and devices of a machine, and
+        # is the sandbox of what runs in it.
+        service=[
+            {
+                "Type": "notify",
+                "ExecStart": exec_line(
+                    exe("systemd", "systemd-nspawn"),
+                    *("--quiet", "--keep-unit", "--notify-ready=yes", "--kill-signal=SIGRTMIN+3"),
+                    *("--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
+                    text("--machine=", name),
+                    text("--bind-ro=", folder, "/identity.env:", IDENTITY),
+                    when(private, text("--network-namespace-path=/run/netns/", name)),
+                    map_items(c.bind_mounts, _bind_mount),
+                    if_(
+                        c.system == None,  # noqa: E711 - recorded as a comparison
+                        [
+                            *("--directory=/", "--volatile=yes", "--boot"),
+                            text("--bind-ro=", folder, "/units:/etc/systemd/system"),
+                            text("--bind-ro=", folder, "/presets:/etc/systemd/system-preset"),
+                        ],
+                        [text("--directory=/var/lib/", state), "--bind-ro=/nix/store"],
+                    ),
+                    if_given(c.system, lambda system: [text(system, "/init")]),
+                ),
+                "StateDirectory": [state, text(state, "/usr")],
+                "StateDirectoryMode": "0755",
+                "KillMode": "mixed",
+                "Restart": "on-failure",
+                "RestartSec": 2,
+                "RestartForceExitStatus": 133,  # the container asks for a reboot
+                "SuccessExitStatus": 133,
+                "TimeoutStartSec": 300,
+                "Delegate": True,
+                "Slice": "machine.slice",
+                "DevicePolicy": "closed",
+                "DeviceAllow": ["char-pts rw", "/dev/net/tun rwm"],
+            }
+        ],
+    )
+
+
+def _bind_mount(inside: str, mount: BindMountOptions) -> str:
+    paths = text(mount_path(mount.source), ":", mount_path(inside))
+    return text(if_(mount.writable, "--bind=", "--bind-ro="), paths)

@@ -1,0 +1,43 @@
+"""A user's services as units: hardened, under users of their own, nothing in them expanded."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from holo_infra.model.options import Holo
+from holo_infra.model.unit import Unit
+from holo_infra.services.hardening import CONFINED, SANDBOX
+from nixgen import define, each, if_, tail
+from nixgen.systemd import command_program, exec_line, unit
+
+
+@define("units", path="holo", declares=["units"])
+def units(cfg: Holo) -> dict[str, Any]:
+    """Services of this machine, each a hardened systemd unit under a user of its own."""
+    return {"systemd": {"services": each(cfg.units, lambda name, u: {name: _service(name, u)})}}
+
+
+def _service(name: str, u: Unit) -> dict[str, Any]:
+    return unit(
+        if_(u.description == "", name, u.description),
+        after=["network.target"],
+        wanted_by=["multi-user.target"],
+        environment=u.environment,
+        service=[
+            CONFINED,
+            SANDBOX,
+            {
+                "Type": "exec",
+                "ExecStart": exec_line(
+                    command_program(u.exec_start, u.package), tail(u.exec_start)
+                ),
+                "Restart": "always",
+                "RestartSec": 2,
+                "KillMode": "mixed",
+                "StateDirectory": name,
+                "CapabilityBoundingSet": "",
+                "PrivateUsers": True,
+                "RestrictAddressFamilies": ["AF_INET AF_INET6 AF_UNIX"],
+            },
+        ],
+    )

@@ -1,0 +1,1 @@
+"""Reads a fleet from a file."""

@@ -1,0 +1,60 @@
+# Day-to-day commands; `just` alone lists them. All use the virtual environment of `make venv`.
+
+set positional-arguments
+
+bin := ".venv/bin"
+
+_list:
+    @just --list --unsorted
+
+# all tests, on two cores (STRICT=1: a missing system program is a failure)
+test:
+    make test
+
+# one test, file or folder, stopping at the first failure: just one tests/quality_test.py -k mypy
+one *args: _venv
+    {{ bin }}/pytest -x "$@"
+
+# what ruff and the floors have to say
+lint: _venv
+    {{ bin }}/ruff check
+    {{ bin }}/ruff format --check
+    {{ bin }}/lint-imports --no-cache
+
+# put every Python file into shape, and mend what ruff can mend
+fmt: _venv
+    {{ bin }}/ruff check --fix
+    {{ bin }}/ruff format
+
+# the type checker over everything
+types: _venv
+    {{ bin }}/mypy
+
+# write modules/ anew from the services' definitions
+modules: _venv
+    {{ bin }}/holo modules modules
+
+# the project at work on this computer
+demo:
+    make demo
+
+# resolve requirements.lock from pyproject.toml; pins stay unless asked: just lock --upgrade
+lock *args:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    tools=$(mktemp -d)
+    trap 'rm -rf "$tools"' EXIT
+    python3 -m venv "$tools"
+    "$tools/bin/pip" install --quiet --disable-pip-version-check pip-tools==7.6.2
+    # No option, index or machine path gets into the file: pip's own configuration has them.
+    CUSTOM_COMPILE_COMMAND="just lock" "$tools/bin/pip-compile" --quiet --no-config \
+        --extra dev --build-deps-for editable --allow-unsafe --strip-extras \
+        --generate-hashes --no-emit-options --no-emit-index-url \
+        --output-file requirements.lock "$@" pyproject.toml
+
+# remove .venv, caches and what was built
+clean:
+    make clean
+
+_venv:
+    @make --no-print-directory --quiet venv

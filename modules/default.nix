@@ -1,0 +1,10 @@
+# All modules of holo-infra: they declare options, and do nothing until these are set.
+#
+# Made by `just modules` from holo_infra.targets.modules; do not edit.
+{
+  imports = [
+    ./containers.nix
+    ./socat.nix
+    ./units.nix
+  ];
+}

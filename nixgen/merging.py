@@ -1,0 +1,99 @@
+"""Joins the parts of a configuration as the NixOS module system does, for what definitions make.
+
+Attribute sets join, lists follow one another, equal values are one; different ones are a conflict.
+A default gives way. Priorities that users set (`mkForce`) stand outside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nixgen.errors import MergeConflict
+
+
+@dataclass(frozen=True, slots=True)
+class _Absent:
+    """The value of a definition whose condition does not hold."""
+
+
+ABSENT = _Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Default:
+    """A value that gives way to any other."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Values to be joined."""
+
+    parts: list[Any]
+
+
+def resolve(*values: Any) -> Any:
+    """The values joined: plain dicts, lists, strings, numbers, booleans and nulls.
+
+    Raises MergeConflict, with the path of the attribute, when two parts differ.
+    """
+    return _join((), list(values))
+
+
+def _join(path: tuple[str, ...], values: list[Any]) -> Any:
+    """One value of several; ABSENT when none is left."""
+    definitions = _definitions(values)
+    if not definitions:
+        return ABSENT
+    if any(isinstance(value, dict) for value in definitions):
+        return _join_dicts(path, definitions)
+    first, *rest = definitions
+    if isinstance(first, list):
+        if not all(isinstance(value, list) for value in rest):
+            raise MergeConflict(path, f"a list and a single value: {definitions!r}")
+        return [_join(path, [item]) for part in definitions for item in part]
+    for value in rest:
+        if type(value) is not type(first) or value != first:
+            raise MergeConflict(path, f"conflicting values: {first!r} and {value!r}")
+    return first
+
+
+def _definitions(values: list[Any]) -> list[Any]:
+    """Merges opened, absent values dropped, defaults dropped where there is anything else."""
+    opened: list[Any] = []
+    for value in values:
+        match value:
+            case Merged(parts):
+                opened.extend(_open(parts))
+            case _Absent():
+                pass
+            case _:
+                opened.append(value)
+    given = [value for value in opened if not isinstance(value, Default)]
+    if given:
+        return given
+    return _definitions([value.value for value in opened]) if opened else []
+
+
+def _open(parts: list[Any]) -> list[Any]:
+    return [
+        inner
+        for part in parts
+        if part is not ABSENT
+        for inner in (_open(part.parts) if isinstance(part, Merged) else [part])
+    ]
+
+
+def _join_dicts(path: tuple[str, ...], definitions: list[Any]) -> dict[str, Any]:
+    if not all(isinstance(value, dict) for value in definitions):
+        raise MergeConflict(path, "an attribute set and a single value")
+    gathered: dict[str, list[Any]] = {}
+    for definition in definitions:
+        for name, value in definition.items():
+            gathered.setdefault(name, []).append(value)
+    joined = (
+        (name, _join((*path, name), gathered[name])) for name in sorted(gathered, key=str.encode)
+    )
+    return {name: value for name, value in joined if value is not ABSENT}

@@ -1,0 +1,242 @@
+"""A pydantic model as the options of a NixOS module: types, defaults, descriptions, and values.
+
+The base class `Options` makes a model refuse what Nix would refuse: unknown names, and values of
+another type (no `"8000"` for a number).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from nixgen import literals, types
+from nixgen.errors import DefinitionError
+from nixgen.evaluator import evaluate
+from nixgen.nodes import (
+    Attrs,
+    Binary,
+    Call,
+    Function,
+    Items,
+    Lambda,
+    Literal,
+    Named,
+    Node,
+    Prose,
+    Raw,
+    children,
+)
+from nixgen.printer import print_expression
+from nixgen.views import View, lift, node, variable
+
+
+class Options(BaseModel):
+    """Base of models that declare options: frozen, strict, named in camelCase in Nix."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_alias=True,
+        validate_by_name=True,
+        validate_default=True,
+        use_attribute_docstrings=True,
+    )
+
+
+class Derived:
+    """A default that depends on options of the same model that are declared before it."""
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        self.function = function
+
+    def __call__(self, data: dict[str, Any]) -> Any:
+        """The default's value, from the values of the options (pydantic calls this)."""
+        made = lift(self.function(SimpleNamespace(**data)))
+        return evaluate(node(made), {}, _no_programs)
+
+    def expression(self, config: View) -> Node:
+        """The default as a Nix expression of the options in `config`."""
+        made = node(self.function(config))
+        if _holds_named(made):
+            message = "a derived default cannot use a model's properties"
+            raise DefinitionError(message)
+        return made
+
+
+def derived(function: Callable[[Any], Any]) -> Any:
+    """A field whose default is computed from the fields before it, in Python and in Nix."""
+    return Field(default_factory=cast("Callable[[], Any]", Derived(function)))
+
+
+def declarations(model: type[BaseModel], config: str, only: tuple[str, ...] = ()) -> Attrs:
+    """The options of a model as nested sets of `mkOption`; `config` is their path in Nix.
+
+    Raises DefinitionError for a field without option type or description.
+    """
+    root = View(Raw(config), types.Submodule(model))
+    bindings: list[tuple[str | Node, Node]] = []
+    for name, field in model.model_fields.items():
+        if only and name not in only:
+            continue
+        where = f"{model.__name__}.{name}"
+        type_ = types.of_field(field, where)
+        nix_name = field.alias or name
+        if isinstance(type_, types.Submodule):
+            inner = declarations(type_.model, f"{config}.{literals.attribute(nix_name)}")
+            bindings.append((nix_name, inner))
+        else:
+            bindings.append((nix_name, _option(field, type_, root, where)))
+    return Attrs(tuple(bindings))
+
+
+def _option(field: FieldInfo, type_: types.Type, root: View, where: str) -> Node:
+    if not field.description:
+        message = f"{where}: every option needs a description (a docstring below the field)"
+        raise DefinitionError(message)
+    parts: list[tuple[str | Node, Node]] = [("type", type_node(type_))]
+    if isinstance(field.default_factory, Derived):
+        default = field.default_factory.expression(root)
+        printed = Literal(print_expression(default))
+        parts.append(("default", default))
+        parts.append(("defaultText", Call(Raw("lib.literalExpression"), (printed,))))
+    elif field.default_factory is not None:
+        default = value_node(cast("Callable[[], Any]", field.default_factory)(), type_)
+        parts.append(("default", default))
+    elif field.default is not PydanticUndefined:
+        parts.append(("default", value_node(field.default, type_)))
+    if field.examples:
+        parts.append(("example", value_node(field.examples[0], type_)))
+    parts.append(("description", Prose(field.description)))
+    if isinstance(type_, types.AttrsOf) and type_.names:
+        parts.append(("apply", _check_names(type_.names.text, where)))
+    return Call(Raw("lib.mkOption"), (Attrs(tuple(parts)),))
+
+
+def _check_names(pattern: str, where: str) -> Node:
+    # addCheck on attrsOf submodule is lost in the module system, so names are checked here.
+    name_var, name = variable("name", types.Str())
+    value_var, value = variable("value", types.Unknown())
+    match = Call(Raw("builtins.match"), (Literal(pattern), node(name)))
+    refused = lift(f"{where}: the name does not match {pattern}: ")
+    message = Binary("+", node(refused), node(name))
+    condition = Binary("==", match, Literal(None))
+    check = Call(Raw("lib.throwIf"), (condition, message, node(value)))
+    return Call(Raw("lib.mapAttrs"), (Lambda((name_var, value_var), check),))
+
+
+def type_node(type_: types.Type) -> Node:  # noqa: C901, PLR0911 - one table of types
+    """The type as an expression of `lib.types`."""
+    match type_:
+        case types.Bool():
+            return Raw("lib.types.bool")
+        case types.Int(0, 65535):
+            return Raw("lib.types.port")
+        case types.Int(literals.INTEGER_MIN, literals.INTEGER_MAX):
+            return Raw("lib.types.int")
+        case types.Int(low, high):
+            return Call(Raw("lib.types.ints.between"), (Literal(low), Literal(high)))
+        case types.Str(None):
+            return Raw("lib.types.str")
+        case types.Str(pattern, _, name) if pattern:
+            matching = Call(Raw("lib.types.strMatching"), (Literal(pattern.text),))
+            return Named(name, matching) if name else matching
+        case types.Enum(values):
+            return Call(Raw("lib.types.enum"), (Items(tuple(map(Literal, values))),))
+        case types.Package() | types.StorePath():
+            return Raw("lib.types.package")
+        case types.NullOr(of):
+            return Call(Raw("lib.types.nullOr"), (type_node(of),))
+        case types.ListOf(of, non_empty, first):
+            listed = Call(_list_type(non_empty=non_empty), (type_node(of),))
+            return listed if first is None else _first_matches(listed, first.text)
+        case types.AttrsOf(of):
+            return Call(Raw("lib.types.attrsOf"), (type_node(of),))
+        case types.Submodule(model):
+            return Call(Raw("lib.types.submodule"), (_submodule(model),))
+        case _:
+            message = f"{type_} is not the type of an option"
+            raise DefinitionError(message)
+
+
+def _list_type(*, non_empty: bool) -> Node:
+    return Raw("lib.types.nonEmptyListOf" if non_empty else "lib.types.listOf")
+
+
+def _first_matches(listed: Node, pattern: str) -> Node:
+    items_var, items = variable("items", types.Unknown())
+    first = Call(Raw("lib.head"), (node(items),))
+    match = Call(Raw("builtins.match"), (Literal(pattern), first))
+    check = Lambda((items_var,), Binary("!=", match, Literal(None)))
+    return Call(Raw("lib.types.addCheck"), (listed, check))
+
+
+def _submodule(model: type[BaseModel]) -> Node:
+    options = Attrs((("options", declarations(model, "config")),))
+    fields = model.model_fields.values()
+    if any(isinstance(field.default_factory, Derived) for field in fields):
+        return Function(("config", "..."), options)
+    return options
+
+
+def value_node(value: Any, type_: types.Type) -> Node:  # noqa: PLR0911 - one table of types
+    """A value of a model's field as Nix; of submodules only what differs from the default.
+
+    A `Node` in place of a value is kept: a file of values can refer to what Nix computes.
+    """
+    if isinstance(value, Node):
+        return value
+    match type_:
+        case types.NullOr(of):
+            return Literal(None) if value is None else value_node(value, of)
+        case types.Package():
+            return Raw(f"pkgs.{value}")
+        case types.Submodule():
+            return set_values(value)
+        case types.ListOf(of):
+            return Items(tuple(value_node(item, of) for item in value))
+        case types.AttrsOf(of):
+            names = sorted(value, key=str.encode)
+            return Attrs(tuple((name, value_node(value[name], of)) for name in names))
+        case _:
+            return node(value)
+
+
+def set_values(model: BaseModel, expressions: Mapping[str, Node] | None = None) -> Attrs:
+    """The fields of a model that were set to other than their default, as an attribute set.
+
+    `expressions` gives Nix expressions in place of some fields' values, by field name.
+    """
+    given = expressions or {}
+    bindings: list[tuple[str | Node, Node]] = []
+    for name, field in type(model).model_fields.items():
+        value = given.get(name, getattr(model, name))
+        if _is_default(field, value, model):
+            continue
+        type_ = types.of_field(field, f"{type(model).__name__}.{name}")
+        bindings.append((field.alias or name, value_node(value, type_)))
+    return Attrs(tuple(bindings))
+
+
+def _is_default(field: FieldInfo, value: Any, model: BaseModel) -> bool:
+    if isinstance(field.default_factory, Derived):
+        return bool(value == field.default_factory(dict(model)))
+    if field.default_factory is not None:
+        return bool(value == cast("Callable[[], Any]", field.default_factory)())
+    return bool(value == field.default)
+
+
+def _holds_named(made: Node) -> bool:
+    return isinstance(made, Named) or any(_holds_named(child) for child in children(made))
+
+
+def _no_programs(package: str, name: str) -> str:
+    message = f"a default cannot name the program {name} of {package}"
+    raise DefinitionError(message)

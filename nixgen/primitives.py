@@ -1,0 +1,53 @@
+"""Functions that mean the same in Nix and in Python: one table, one line each.
+
+The property tests compare every one on both sides.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nixgen.nodes import Primitive
+
+
+def to_json(value: Any) -> str:
+    """JSON as `builtins.toJSON` writes it: no spaces, names in byte order, not ASCII-only.
+
+    Control characters are written differently by the two (`\\u0008`, `\\b`): equal when read.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
+def _exec_words(words: list[str]) -> str:
+    return " ".join(to_json(word).replace("%", "%%").replace("$", "$$") for word in words)
+
+
+def _tail(items: list[Any]) -> list[Any]:
+    return items[1:]
+
+
+TO_STRING = Primitive("toString", str)
+BOOL_TO_STRING = Primitive("lib.boolToString", lambda value: "true" if value else "false")
+TO_JSON = Primitive("builtins.toJSON", to_json)
+HEAD = Primitive("lib.head", lambda items: items[0])
+TAIL = Primitive("lib.tail", _tail)
+HAS_PREFIX = Primitive("lib.hasPrefix", lambda prefix, value: value.startswith(prefix))
+REMOVE_PREFIX = Primitive("lib.removePrefix", lambda prefix, value: value.removeprefix(prefix))
+CONCAT_LISTS = Primitive("lib.concatLists", lambda lists: [item for part in lists for item in part])
+JOIN = Primitive("lib.concatStringsSep", lambda separator, items: separator.join(items))
+
+ESCAPE_SPECIFIERS = Primitive(
+    'lib.replaceStrings [ "%" ] [ "%%" ]',
+    lambda value: value.replace("%", "%%"),
+)
+"""For plain values and environment assignments: systemd.unit(5), "Specifiers"."""
+
+ESCAPE_MOUNT_PATH = Primitive(
+    'lib.replaceStrings [ "\\\\" ":" ] [ "\\\\\\\\" "\\\\:" ]',
+    lambda value: value.replace("\\", "\\\\").replace(":", "\\:"),
+)
+"""For the paths of `--bind=`: systemd-nspawn(1), "backslash escapes are interpreted"."""
+
+ESCAPE_EXEC_WORDS = Primitive("utils.escapeSystemdExecArgs", _exec_words)
+"""For command lines: systemd.service(5), "Command lines"."""

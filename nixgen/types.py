@@ -1,0 +1,346 @@
+"""Types of options and of expressions: read from pydantic's annotations, printed as `lib.types.…`.
+
+Names follow nixpkgs (`nixos/doc/manual`, "Options Types").
+"""
+
+from __future__ import annotations
+
+import enum
+import types as python_types
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MinLen
+from pydantic import AfterValidator, BaseModel, Field
+from pydantic.fields import FieldInfo
+
+from nixgen import literals
+from nixgen.errors import DefinitionError
+from nixgen.pattern import ASCII, CONTROL, Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """Base of all types."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bool(Type):
+    """`types.bool`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Int(Type):
+    """`types.port`, `types.ints.between`, `types.int`: bounds inclusive."""
+
+    low: int = literals.INTEGER_MIN
+    high: int = literals.INTEGER_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Str(Type):
+    """`types.str`, or `types.strMatching` where there is a pattern."""
+
+    pattern: Pattern | None = None
+    may_hold: frozenset[str] = ASCII
+    """The ASCII characters that can occur: says what needs which escape."""
+    name: str = ""
+    """A name for the type in printed modules, where its pattern is long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enum(Type):
+    """`types.enum`, of strings."""
+
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Package(Type):
+    """`types.package`; in Python the package's attribute path in `pkgs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StorePath(Type):
+    """`types.package` that is used by its path, such as a system; in Python that path."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramPath(Type):
+    """The path of a program, made by `exe`; not an option's type."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunTimeText(Type):
+    """Text that systemd completes when it starts a process; only `exec_line` takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line(Type):
+    """A value of a unit file that is escaped already, e.g. an exec line."""
+
+
+@dataclass(frozen=True, slots=True)
+class NullOr(Type):
+    """`types.nullOr`."""
+
+    of: Type
+
+
+@dataclass(frozen=True, slots=True)
+class ListOf(Type):
+    """`types.listOf`, `types.nonEmptyListOf`; `first` is a pattern for the first item."""
+
+    of: Type
+    non_empty: bool = False
+    first: Pattern | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttrsOf(Type):
+    """`types.attrsOf`, its names checked against a pattern."""
+
+    of: Type
+    names: Pattern | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submodule(Type):
+    """`types.submodule`, declared by a pydantic model."""
+
+    model: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Definition(Type):
+    """A part of a configuration: what `each`, `merge`, `only_if` and `default` make."""
+
+    of: Type | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown(Type):
+    """Members of several types, or none: may be kept in structures, but not used as text."""
+
+
+BARE = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789,.:=/_-")
+"""Characters that mean themselves to Nix, systemd and a shell alike."""
+
+_STORE = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ+-._?=/")
+
+
+def may_hold(type_: Type) -> frozenset[str]:
+    """The ASCII characters that can occur in the text of a value (at most these)."""
+    match type_:
+        case Str(_, characters):
+            return characters
+        case Enum(values):
+            return frozenset("".join(values)) & ASCII
+        case Int():
+            return frozenset("-0123456789")
+        case ProgramPath() | StorePath():
+            return _STORE
+        case RunTimeText():
+            return frozenset()
+        case _:
+            return ASCII
+
+
+def is_text(type_: Type) -> bool:
+    """Whether values of this type are strings on both sides."""
+    return isinstance(type_, Str | Enum | ProgramPath | StorePath)
+
+
+def is_one_line(type_: Type) -> bool:
+    """Whether no value of this type holds a control character."""
+    return not may_hold(type_) & CONTROL
+
+
+# What a model writes as annotations.
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    """Metadata on an annotation that says which type it is, where Python's own type cannot."""
+
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class FirstItem:
+    """Metadata on a list: its first item matches a pattern."""
+
+    pattern: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:
+        """Refuse a list whose first item does not match, in pydantic's own way."""
+        pattern = Pattern(self.pattern)
+
+        def check(items: list[str]) -> list[str]:
+            if items and not pattern.matches(items[0]):
+                message = f"the first item {items[0]!r} does not match {self.pattern}"
+                raise ValueError(message)
+            return items
+
+        return handler(Annotated[source, AfterValidator(check)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """Metadata on a string: the name of its type in printed modules."""
+
+    name: str
+
+
+def matching(pattern: str, name: str = "") -> Any:
+    """Annotation metadata: a string that matches all of `pattern` (the subset of `Pattern`).
+
+    `name` is the type's name in printed modules.
+    """
+    field = Field(pattern=Pattern(pattern).anchored)
+    field.metadata.append(_Name(name))
+    return field
+
+
+def _check_text(value: str) -> str:
+    try:
+        return literals.check_text(value)
+    except Exception as error:
+        raise ValueError(str(error)) from None
+
+
+Text = Annotated[str, AfterValidator(_check_text), _Marker(Str())]
+"""Any string that Nix can hold: no NUL."""
+PlainText = Annotated[
+    str,
+    matching(r"([^[:cntrl:][:space:]\\]+( +[^[:cntrl:][:space:]\\]+)*)?"),
+]
+"""One line as a unit file can hold it: words with spaces between, no backslash (a continuation)."""
+PackageName = Annotated[
+    str,
+    matching("[A-Za-z_][A-Za-z0-9_'-]*([.][A-Za-z_][A-Za-z0-9_'-]*)*"),
+    _Marker(Package()),
+]
+"""A package's attribute path in `pkgs`, e.g. `python3Packages.flask`."""
+StorePathName = Annotated[str, matching("/[A-Za-z0-9+._?=/-]*"), _Marker(StorePath())]
+"""An absolute path, in Nix a derivation or store path."""
+Port = Annotated[int, Field(ge=0, le=65535)]
+"""`types.port`."""
+
+
+def of_field(field: FieldInfo, where: str) -> Type:
+    """The type of a model's field. Raises DefinitionError naming `where` for what has no type."""
+    return _of(field.annotation, tuple(field.metadata), where)
+
+
+def _of(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:  # noqa: PLR0911
+    for item in metadata:
+        if isinstance(item, _Marker):
+            return item.type
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *more = get_args(annotation)
+        return _of(inner, (*_flatten(more), *metadata), where)
+    if origin in (Union, python_types.UnionType):
+        return _of_union(annotation, metadata, where)
+    if origin is Literal:
+        return _enum(get_args(annotation), where)
+    if origin is list:
+        return _of_list(annotation, metadata, where)
+    if origin in (dict, Mapping):
+        return _of_dict(annotation, where)
+    if not isinstance(annotation, type):
+        message = f"{where}: {annotation!r} has no option type"
+        raise DefinitionError(message)
+    return _of_class(annotation, metadata, where)
+
+
+def _of_class(annotation: type, metadata: tuple[Any, ...], where: str) -> Type:
+    if annotation is bool:
+        return Bool()
+    if annotation is int:
+        return _of_int(metadata)
+    if annotation is str:
+        pattern = _pattern(metadata)
+        if pattern is None:
+            message = f"{where}: write nixgen.Text instead of str (a Nix string cannot hold NUL)"
+            raise DefinitionError(message)
+        name = next((item.name for item in metadata if isinstance(item, _Name)), "")
+        return Str(pattern, pattern.may_hold, name)
+    if issubclass(annotation, enum.StrEnum):
+        return _enum(tuple(member.value for member in annotation), where)
+    if issubclass(annotation, BaseModel):
+        return Submodule(annotation)
+    message = f"{where}: {annotation.__name__} has no option type"
+    raise DefinitionError(message)
+
+
+def _of_union(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
+    members = get_args(annotation)
+    given = [member for member in members if member is not type(None)]
+    if len(given) != 1 or len(members) != len(given) + 1:
+        message = f"{where}: {annotation!r}: of unions only `X | None` has an option type"
+        raise DefinitionError(message)
+    return NullOr(_of(given[0], metadata, where))
+
+
+def _enum(values: tuple[Any, ...], where: str) -> Type:
+    if not all(isinstance(value, str) for value in values):
+        message = f"{where}: an enumeration's values must be strings: {values!r}"
+        raise DefinitionError(message)
+    return Enum(values)
+
+
+def _of_list(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
+    (item,) = get_args(annotation)
+    first = next((Pattern(m.pattern) for m in metadata if isinstance(m, FirstItem)), None)
+    non_empty = any(isinstance(m, MinLen) and m.min_length == 1 for m in metadata)
+    return ListOf(_of(item, (), f"{where}[]"), non_empty, first)
+
+
+def _of_dict(annotation: Any, where: str) -> Type:
+    key, value = get_args(annotation)
+    names = _of(key, (), f"{where}'s names")
+    if not isinstance(names, Str) or names.pattern is None:
+        message = f"{where}: names need a pattern"
+        raise DefinitionError(message)
+    return AttrsOf(_of(value, (), f"{where}.*"), names.pattern)
+
+
+def _of_int(metadata: tuple[Any, ...]) -> Int:
+    low, high = literals.INTEGER_MIN, literals.INTEGER_MAX
+    for bound in metadata:
+        match bound:
+            case Ge(ge):
+                low = _as_int(ge)
+            case Gt(gt):
+                low = _as_int(gt) + 1
+            case Le(le):
+                high = _as_int(le)
+            case Lt(lt):
+                high = _as_int(lt) - 1
+            case _:
+                pass
+    return Int(low, high)
+
+
+def _as_int(bound: Any) -> int:
+    return int(bound)
+
+
+def _pattern(metadata: tuple[Any, ...]) -> Pattern | None:
+    for item in metadata:
+        text = getattr(item, "pattern", None)
+        if isinstance(text, str):
+            return Pattern(text.removeprefix("^(?:").removesuffix(")$"))
+    return None
+
+
+def _flatten(metadata: list[Any]) -> tuple[Any, ...]:
+    # Field(...) inside Annotated carries its constraints in its own metadata.
+    return tuple(
+        part
+        for item in metadata
+        for part in (item.metadata if isinstance(item, FieldInfo) else (item,))
+    )
