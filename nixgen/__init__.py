@@ -26,7 +26,7 @@ from nixgen.combinators import (
     without_prefix,
 )
 from nixgen.configuration import default, each, merge, named, only_if
-from nixgen.errors import DefinitionError, MergeConflict, NixgenError, ValueRefused
+from nixgen.errors import DefinitionError, MergeConflictError, NixgenError, RefusedValueError
 from nixgen.module import Module, define, evaluate_modules
 from nixgen.options import Options, derived
 from nixgen.types import FirstItem, PackageName, PlainText, Port, StorePathName, Text, matching
@@ -34,16 +34,16 @@ from nixgen.types import FirstItem, PackageName, PlainText, Port, StorePathName,
 __all__ = [
     "DefinitionError",
     "FirstItem",
-    "MergeConflict",
+    "MergeConflictError",
     "Module",
     "NixgenError",
     "Options",
     "PackageName",
     "PlainText",
     "Port",
+    "RefusedValueError",
     "StorePathName",
     "Text",
-    "ValueRefused",
     "all_",
     "any_",
     "choose",

@@ -257,6 +257,7 @@ def _chain(operator: str, conditions: Sequence[bool]) -> bool:
 
 
 def expect(value: Any, kind: type[types.Type], who: str) -> View:
+    """The value as a view; DefinitionError naming `who` when it is not of the kind of type."""
     view = lift(value)
     if not isinstance(type_of(view), kind):
         message = f"{who} takes a value of type {kind.__name__}, not {view!r}"
@@ -275,6 +276,7 @@ def _unwrap(value: Any, who: str) -> tuple[View, View]:
 
 
 def map_attrs(into: str, values: Any, function: Callable[..., Any]) -> tuple[Map, View]:
+    """A map over an attribute set into `list` or `attrs`, and what it makes of each."""
     of = type_of(expect(values, types.AttrsOf, "each and map_…"))
     assert isinstance(of, types.AttrsOf)  # noqa: S101 - _expect has checked
     names = types.Str(of.names, of.names.may_hold) if of.names else types.Str()

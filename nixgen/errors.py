@@ -11,11 +11,11 @@ class DefinitionError(NixgenError):
     """A definition is written wrongly: found while its tree is built, before any value is seen."""
 
 
-class ValueRefused(NixgenError):
+class RefusedValueError(NixgenError):
     """A value cannot be carried into Nix or a unit without changing its meaning."""
 
 
-class MergeConflict(NixgenError):
+class MergeConflictError(NixgenError):
     """Two parts of a configuration define one attribute differently."""
 
     def __init__(self, path: tuple[str, ...], message: str) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nixgen import literals
-from nixgen.errors import DefinitionError, MergeConflict
+from nixgen.errors import DefinitionError, MergeConflictError
 from nixgen.merging import ABSENT, Default, Merged
 from nixgen.nodes import (
     Apply,
@@ -60,7 +60,7 @@ def byte_order(name: str) -> bytes:
     return name.encode()
 
 
-def compile_node(node: Node) -> Closure:  # noqa: C901, PLR0911, PLR0912 - one table of node kinds
+def compile_node(node: Node) -> Closure:
     """The node as a function of the scope."""
     match node:
         case Literal(value):
@@ -146,7 +146,7 @@ def _attrs(bindings: tuple[tuple[str | Node, Node], ...]) -> Closure:
         for name, value in compiled:
             key = name if isinstance(name, str) else name(scope)
             if key in made:
-                raise MergeConflict((key,), "the attribute is defined twice in one set")
+                raise MergeConflictError((key,), "the attribute is defined twice in one set")
             made[key] = value(scope)
         return made
 

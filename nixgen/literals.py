@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from nixgen.errors import ValueRefused
+from nixgen.errors import RefusedValueError
 
 INTEGER_MIN = -(2**63)
 INTEGER_MAX = 2**63 - 1
@@ -24,23 +24,23 @@ _TO_ESCAPE = re.compile(r'\$\{|[\\"\n\r\t]')
 def escape(value: str) -> str:
     """The inside of a `"…"` string: evaluates to exactly `value`, interpolates nothing.
 
-    Raises ValueRefused for NUL and for lone surrogates, which no Nix string can hold.
+    Raises RefusedValueError for NUL and for lone surrogates, which no Nix string can hold.
     """
     check_text(value)
     return _TO_ESCAPE.sub(lambda match: _ESCAPES[match[0]], value)
 
 
 def check_text(value: str) -> str:
-    """`value` itself, or ValueRefused when a Nix string cannot hold it."""
+    """`value` itself, or RefusedValueError when a Nix string cannot hold it."""
     if "\0" in value:
         message = f"a NUL character cannot be part of a Nix string: {value!r}"
-        raise ValueRefused(message)
+        raise RefusedValueError(message)
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError as error:
             message = f"not valid Unicode text: {value!r} ({error.reason})"
-            raise ValueRefused(message) from None
+            raise RefusedValueError(message) from None
     return value
 
 
@@ -60,7 +60,7 @@ def attribute(name: str) -> str:
 
 
 def integer(value: int) -> str:
-    """An integer literal; ValueRefused outside 64 bits.
+    """An integer literal; RefusedValueError outside 64 bits.
 
     The smallest integer has no literal of its own: its digits without the sign are out of range.
     """
@@ -71,8 +71,8 @@ def integer(value: int) -> str:
 
 
 def check_integer(value: int) -> int:
-    """`value` itself, or ValueRefused when it does not fit Nix's signed 64 bits."""
+    """`value` itself, or RefusedValueError when it does not fit Nix's signed 64 bits."""
     if not INTEGER_MIN <= value <= INTEGER_MAX:
         message = f"{value} does not fit a Nix integer (64 bits, signed)"
-        raise ValueRefused(message)
+        raise RefusedValueError(message)
     return value

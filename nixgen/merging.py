@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nixgen.errors import MergeConflict
+from nixgen.errors import MergeConflictError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Merged:
 def resolve(*values: Any) -> Any:
     """The values joined: plain dicts, lists, strings, numbers, booleans and nulls.
 
-    Raises MergeConflict, with the path of the attribute, when two parts differ.
+    Raises MergeConflictError, with the path of the attribute, when two parts differ.
     """
     return _join((), list(values))
 
@@ -52,11 +52,11 @@ def _join(path: tuple[str, ...], values: list[Any]) -> Any:
     first, *rest = definitions
     if isinstance(first, list):
         if not all(isinstance(value, list) for value in rest):
-            raise MergeConflict(path, f"a list and a single value: {definitions!r}")
+            raise MergeConflictError(path, f"a list and a single value: {definitions!r}")
         return [_join(path, [item]) for part in definitions for item in part]
     for value in rest:
         if type(value) is not type(first) or value != first:
-            raise MergeConflict(path, f"conflicting values: {first!r} and {value!r}")
+            raise MergeConflictError(path, f"conflicting values: {first!r} and {value!r}")
     return first
 
 
@@ -88,7 +88,7 @@ def _open(parts: list[Any]) -> list[Any]:
 
 def _join_dicts(path: tuple[str, ...], definitions: list[Any]) -> dict[str, Any]:
     if not all(isinstance(value, dict) for value in definitions):
-        raise MergeConflict(path, "an attribute set and a single value")
+        raise MergeConflictError(path, "an attribute set and a single value")
     gathered: dict[str, list[Any]] = {}
     for definition in definitions:
         for name, value in definition.items():

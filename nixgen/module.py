@@ -29,7 +29,7 @@ ARGUMENTS = ("config", "lib", "pkgs", "utils")
 class Module:
     """A definition; its tree is built when first asked for, and raises DefinitionError then."""
 
-    def __init__(  # noqa: PLR0913 - what `define` was told, kept as it is
+    def __init__(
         self,
         name: str,
         path: str,
@@ -119,7 +119,7 @@ def define(
 def evaluate_modules(modules: Sequence[Module], values: Options, programs: Programs) -> Any:
     """The configuration that the modules give together for these values: plain dicts and lists.
 
-    Raises MergeConflict where two of them define one attribute differently.
+    Raises MergeConflictError where two of them define one attribute differently.
     """
     data = values.model_dump(by_alias=True)
     return resolve(*(module.evaluate(data, programs) for module in modules))

@@ -234,7 +234,7 @@ class Prose(Node):
     text: str
 
 
-def children(node: Node) -> tuple[Node, ...]:  # noqa: C901, PLR0911 - one flat table of node kinds
+def children(node: Node) -> tuple[Node, ...]:
     """The nodes directly below, in reading order."""
     match node:
         case Items(items):

@@ -132,7 +132,7 @@ def _check_names(pattern: str, where: str) -> Node:
     return Call(Raw("lib.mapAttrs"), (Lambda((name_var, value_var), check),))
 
 
-def type_node(type_: types.Type) -> Node:  # noqa: C901, PLR0911 - one table of types
+def type_node(type_: types.Type) -> Node:
     """The type as an expression of `lib.types`."""
     match type_:
         case types.Bool():
@@ -186,7 +186,7 @@ def _submodule(model: type[BaseModel]) -> Node:
     return options
 
 
-def value_node(value: Any, type_: types.Type) -> Node:  # noqa: PLR0911 - one table of types
+def value_node(value: Any, type_: types.Type) -> Node:
     """A value of a model's field as Nix; of submodules only what differs from the default.
 
     A `Node` in place of a value is kept: a file of values can refer to what Nix computes.

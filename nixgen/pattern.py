@@ -54,10 +54,11 @@ class Pattern:
 
     def matches(self, value: str) -> bool:
         """Whether the whole of `value` matches; Python's engine, for use outside pydantic."""
-        return re.fullmatch(_for_python(self.text), value) is not None
+        return re.fullmatch(for_python(self.text), value) is not None
 
 
-def _for_python(text: str) -> str:
+def for_python(text: str) -> str:
+    """The pattern for Python's `re`, which has no named classes."""
     return re.sub(r"\[:([a-z]+):\]", lambda match: _NAMED[match[1]], text)
 
 
@@ -77,7 +78,7 @@ def _check(text: str) -> frozenset[str]:
         if match["class"]:
             _check_class(text, match["class"], position)
             negated_pending = match["class"].startswith("[^")
-            may_hold |= set(re.findall(_for_python(match["class"]), "".join(sorted(ASCII))))
+            may_hold |= set(re.findall(for_python(match["class"]), "".join(sorted(ASCII))))
         elif match["literal"]:
             may_hold.add(match["literal"][-1])
             if not match["literal"].isascii():

@@ -12,9 +12,9 @@ from nixgen.nodes import Primitive
 
 
 def to_json(value: Any) -> str:
-    """JSON as `builtins.toJSON` writes it: no spaces, names in byte order, not ASCII-only.
+    r"""JSON as `builtins.toJSON` writes it: no spaces, names in byte order, not ASCII-only.
 
-    Control characters are written differently by the two (`\\u0008`, `\\b`): equal when read.
+    Control characters are written differently by the two (`\u0008`, `\b`): equal when read.
     """
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 

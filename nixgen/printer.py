@@ -102,7 +102,7 @@ class Printer:
             return ("(", doc, ")")
         return Group(("(", Nest((SOFT, doc)), SOFT, ")"))
 
-    def _expression(self, node: Node) -> tuple[int, Doc]:  # noqa: C901, PLR0911, PLR0912 - one table
+    def _expression(self, node: Node) -> tuple[int, Doc]:
         match node:
             case Literal(value):
                 return self._literal(value)
@@ -143,7 +143,7 @@ class Printer:
             case _:
                 return APPLICATION, self._application(node)
 
-    def _application(self, node: Node) -> Doc:  # noqa: C901 - one table
+    def _application(self, node: Node) -> Doc:
         match node:
             case Apply(primitive, arguments):
                 return self._call(primitive.nix, *arguments)

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
 from nixgen import literals
-from nixgen.errors import DefinitionError
+from nixgen.errors import DefinitionError, RefusedValueError
 from nixgen.pattern import ASCII, CONTROL, Pattern
 
 
@@ -206,7 +206,7 @@ def matching(pattern: str, name: str = "") -> Any:
 def _check_text(value: str) -> str:
     try:
         return literals.check_text(value)
-    except Exception as error:
+    except RefusedValueError as error:
         raise ValueError(str(error)) from None
 
 
@@ -234,7 +234,7 @@ def of_field(field: FieldInfo, where: str) -> Type:
     return _of(field.annotation, tuple(field.metadata), where)
 
 
-def _of(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:  # noqa: PLR0911
+def _of(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
     for item in metadata:
         if isinstance(item, _Marker):
             return item.type

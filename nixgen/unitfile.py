@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -59,3 +58,93 @@ def _word(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+NIXOS_ADDITIONS = frozenset({"PATH", "LOCALE_ARCHIVE", "TZDIR"})
+"""Variables that NixOS adds to every service. It also adds keys that begin with `X-`."""
+
+_EXEC = re.compile(r"Exec(Start|StartPre|StartPost|Stop|StopPost|Reload|Condition)")
+_LISTS = frozenset({*_UNIT_KEYS.values(), "WantedBy", "RequiredBy"})
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))",
+    re.DOTALL,
+)
+_SIMPLE = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "s": " ", "t": "\t", "v": "\v"}
+
+
+def parse(text: str) -> Sections:
+    """What a unit file says, read as systemd reads it, without what NixOS adds on its own.
+
+    Command lines come as JSON lists of words, environments as sorted assignments, dependencies as
+    names. Raises ValueError with the line where the text is no unit file.
+    """
+    sections: Sections = {}
+    section = ""
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip() or line.startswith(("#", ";")):
+            continue
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+            continue
+        key, separator, value = line.partition("=")
+        if not separator or not section or line.endswith("\\"):
+            message = f"line {number} is no assignment in a section: {line!r}"
+            raise ValueError(message)
+        if not key.startswith("X-"):
+            values = sections.setdefault(section, {}).setdefault(key, [])
+            values += _values(key, value.strip())
+    environment = sections.get("Service", {}).pop("Environment", [])
+    if kept := sorted(a for a in environment if a.split("=")[0] not in NIXOS_ADDITIONS):
+        sections["Service"]["Environment"] = kept
+    return sections
+
+
+def _values(key: str, value: str) -> list[str]:
+    if _EXEC.fullmatch(key):
+        return [json.dumps(words(value), ensure_ascii=False)]
+    if key == "Environment":
+        return words(value)
+    return value.split() if key in _LISTS else [value]
+
+
+def words(line: str) -> list[str]:
+    """The words of a command line or list of assignments: systemd.syntax(7), "Quoting".
+
+    Specifiers and variables are left as they are. Raises ValueError for an open quotation.
+    """
+    found: list[str] = []
+    word: list[str] | None = None
+    quote = ""
+    position = 0
+    while position < len(line):
+        character = line[position]
+        if character == "\\" and (match := _ESCAPE.match(line, position)):
+            word = word if word is not None else []
+            word.append(_unescape(match))
+            position = match.end()
+            continue
+        position += 1
+        if quote:
+            if character == quote:
+                quote = ""
+            else:
+                word.append(character)
+        elif character in "\"'":
+            quote, word = character, word if word is not None else []
+        elif character in " \t":
+            found += ["".join(word)] if word is not None else []
+            word = None
+        else:
+            word = word if word is not None else []
+            word.append(character)
+    if quote:
+        message = f"a quotation is not closed: {line!r}"
+        raise ValueError(message)
+    return [*found, "".join(word)] if word is not None else found
+
+
+def _unescape(match: re.Match[str]) -> str:
+    for group, base in ((1, 16), (2, 16), (3, 16), (4, 8)):
+        if match[group]:
+            return chr(int(match[group], base))
+    return _SIMPLE.get(match[5], match[5])

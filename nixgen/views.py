@@ -59,7 +59,7 @@ class View:
         getter = getattr(model, name, None)
         if isinstance(getter, property) and getter.fget:
             made = lift(getter.fget(self))
-            return View(Named(name, made._node), made._type)
+            return View(Named(name, node(made)), type_of(made))
         message = f"{model.__name__} has no option {name!r}"
         raise DefinitionError(message)
 
@@ -138,7 +138,7 @@ def variable(hint: str, type_: types.Type) -> tuple[Var, View]:
     return made, View(made, type_)
 
 
-def lift(value: Any) -> View:  # noqa: PLR0911 - one branch a kind of value
+def lift(value: Any) -> View:
     """A plain Python value as a view; DefinitionError for what has no meaning in Nix."""
     match value:
         case View():
@@ -256,10 +256,10 @@ def _compare(operator: str, left: View, other: object) -> View:
     right = lift(other)
     left_type, right_type = type_of(left), type_of(right)
     made = node(right)
-    if isinstance(left_type, types.Enum) and isinstance(made, Literal):
-        if made.value not in left_type.values:
-            message = f"{made.value!r} is not one of {', '.join(left_type.values)}"
-            raise DefinitionError(message)
+    known = left_type.values if isinstance(left_type, types.Enum) else ()
+    if known and isinstance(made, Literal) and made.value not in known:
+        message = f"{made.value!r} is not one of {', '.join(known)}"
+        raise DefinitionError(message)
     if not _comparable(left_type, right_type):
         message = f"{operator} between {left_type} and {right_type} is never true"
         raise DefinitionError(message)

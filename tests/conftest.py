@@ -18,6 +18,8 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.nix import Nix, nixpkgs_tree
+
 ROOT = Path(__file__).parent.parent
 STRICT = os.environ.get("HOLO_STRICT") == "1"
 
@@ -70,6 +72,18 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs(*names): system programs without which the test is skipped, or fails with"
         " HOLO_STRICT=1; the names are in scripts/system-packages",
     )
+
+
+@pytest.fixture(scope="session")
+def nix(tmp_path_factory: pytest.TempPathFactory) -> Nix:
+    """Nix with a store of this test worker's own."""
+    return Nix(tmp_path_factory.mktemp("nix"))
+
+
+@pytest.fixture(scope="session")
+def nixpkgs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The stand-in for nixpkgs, with the real library where NIXPKGS_LIB names it."""
+    return nixpkgs_tree(tmp_path_factory.mktemp("tree"))
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -1,20 +1,22 @@
 """Numbers for containers and forwards: pure, stable when others come, go or change their order.
 
-An explicit number wins, then the one that the lock keeps, then the natural one (the service's
-port), then the next never used, then the longest free.
+`pool` has the rule; here is what is numbered: private containers of a host, and ports of a
+protocol, on the host and on each container's address.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from holo_infra.allocate.pool import Given, Wish, assign
 from holo_infra.diagnostics import Diagnostic, FleetError
 from holo_infra.model.fleet import Container, Fleet, Forward, Host
 
 OCTET_INDICES = range(171)
 """Scheme `octet`: 10.0.(85+index).0/30, up to 10.0.255.0/30."""
 
+PROTOCOLS = ("tcp", "udp")
 PORTS = range(1024, 32768)
 """Where ports are looked for: above the privileged, below the kernel's ephemeral ones."""
 
@@ -26,6 +28,7 @@ NATURAL_INNER_PORTS = {8000: 8001}
 class Ports:
     """The ports of a forward."""
 
+    protocol: str
     host: int
     inner: int
 
@@ -44,7 +47,8 @@ class HostNumbers:
 
     containers: Mapping[str, ContainerNumbers] = field(default_factory=dict)
     released_indices: tuple[int, ...] = ()
-    released_ports: tuple[int, ...] = ()
+    released_ports: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """By protocol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +65,7 @@ def allocate(fleet: Fleet, lock: Allocation) -> Allocation:
     """
     problems: list[Diagnostic] = []
     hosts = {
-        name: _Host(f"hosts.{name}", host, lock.hosts.get(name, HostNumbers()), problems).allocate()
+        name: _host(f"hosts.{name}", host, lock.hosts.get(name, HostNumbers()), problems)
         for name, host in fleet.hosts.items()
     }
     if problems:
@@ -70,164 +74,146 @@ def allocate(fleet: Fleet, lock: Allocation) -> Allocation:
     return Allocation({**hosts, **gone})
 
 
-class _Host:
-    """The allocation of one host, while it is made."""
-
-    def __init__(
-        self,
-        path: str,
-        host: Host,
-        lock: HostNumbers,
-        problems: list[Diagnostic],
-    ) -> None:
-        self.path = path
-        self.host = host
-        self.lock = lock
-        self.problems = problems
-        self.owners: dict[int, str] = {}  # host port -> path of the forward that has it
-
-    def allocate(self) -> HostNumbers:
-        indices = self._indices()
-        ports = self._host_ports()
-        containers = {
-            name: ContainerNumbers(indices.get(name), self._forwards(name, container, ports))
-            for name, container in self.host.containers.items()
+def _host(path: str, host: Host, lock: HostNumbers, problems: list[Diagnostic]) -> HostNumbers:
+    indices = _indices(path, host, lock, problems)
+    host_ports = _host_ports(path, host, lock, problems)
+    containers = {}
+    for name, container in host.containers.items():
+        kept = lock.containers.get(name, ContainerNumbers(None, {})).forwards
+        where = f"{path}.containers.{name}"
+        inner = _inner_ports(where, container, kept, problems)
+        forwards = {
+            forward_name: Ports(
+                forward.protocol,
+                host_ports.get(f"{where}.forwards.{forward_name}", 0),
+                inner.get(f"{where}.forwards.{forward_name}", 0),
+            )
+            for forward_name, forward in container.forwards.items()
         }
-        before = self.lock.containers.values()
-        old_indices = [numbers.index for numbers in before if numbers.index is not None]
-        old_ports = [ports.host for numbers in before for ports in numbers.forwards.values()]
-        return HostNumbers(
-            containers,
-            _released(self.lock.released_indices, old_indices, indices.values()),
-            _released(self.lock.released_ports, old_ports, self.owners),
+        containers[name] = ContainerNumbers(indices.get(name), forwards)
+    numbers = HostNumbers(containers)
+    released_ports = {
+        protocol: _released(
+            lock.released_ports.get(protocol, ()),
+            _used_ports(lock, protocol),
+            _used_ports(numbers, protocol),
         )
+        for protocol in PROTOCOLS
+    }
+    released_indices = _released(lock.released_indices, _used_indices(lock), _used_indices(numbers))
+    return HostNumbers(containers, released_indices, released_ports)
 
-    def _indices(self) -> dict[str, int]:
-        private = [n for n, c in self.host.containers.items() if c.network == "private"]
-        kept = {name: self._kept(name).index for name in private}
-        given = {name: index for name, index in kept.items() if index is not None}
-        free = _free(OCTET_INDICES, _locked_indices(self.lock), self.lock.released_indices)
-        for name in private:
-            if name not in given:
-                index = next((index for index in free if index not in given.values()), None)
-                if index is None:
-                    self._no_index(name)
-                    break
-                given[name] = index
-        return given
 
-    def _no_index(self, name: str) -> None:
+def _indices(
+    path: str,
+    host: Host,
+    lock: HostNumbers,
+    problems: list[Diagnostic],
+) -> dict[str, int]:
+    wishes = [
+        Wish(name, kept=lock.containers[name].index if name in lock.containers else None)
+        for name, container in host.containers.items()
+        if container.network == "private"
+    ]
+    given = assign(wishes, OCTET_INDICES, _used_indices(lock), lock.released_indices)
+    for name in given.lacking:
         message = f"a host holds {len(OCTET_INDICES)} private containers in 10.0.85.0 - 10.0.255.0"
         hint = "move some containers to another host"
-        self.problems.append(Diagnostic(f"{self.path}.containers.{name}", message, hint))
+        problems.append(Diagnostic(f"{path}.containers.{name}", message, hint))
+    return given.numbers
 
-    def _kept(self, container: str) -> ContainerNumbers:
-        return self.lock.containers.get(container, ContainerNumbers(None, {}))
 
-    def _all_forwards(self) -> Iterator[tuple[str, str, Container, Forward]]:
-        for name, container in self.host.containers.items():
+def _host_ports(
+    path: str,
+    host: Host,
+    lock: HostNumbers,
+    problems: list[Diagnostic],
+) -> dict[str, int]:
+    """Each port of a protocol once on the host."""
+    numbers: dict[str, int] = {}
+    for protocol in PROTOCOLS:
+        wishes = []
+        for name, container in host.containers.items():
+            kept = lock.containers.get(name, ContainerNumbers(None, {})).forwards
             for forward_name, forward in container.forwards.items():
-                yield name, forward_name, container, forward
-
-    def _host_ports(self) -> dict[tuple[str, str], int]:
-        """The host's port of each forward: first those that are fixed, then the rest in order."""
-        given: dict[tuple[str, str], int] = {}
-        wishes: dict[tuple[str, str], int] = {}
-        for name, forward_name, container, forward in self._all_forwards():
-            path = f"{self.path}.containers.{name}.forwards.{forward_name}.host_port"
-            fixed = forward.host_port
-            if container.network == "shared":
-                fixed = forward.port
-                if forward.host_port not in (None, forward.port):
-                    message = (
-                        f"{forward.host_port} cannot lead to {forward.port}: the network is shared"
-                    )
-                    hint = f"leave host_port out: the service itself listens on port {forward.port}"
-                    self.problems.append(Diagnostic(path, message, hint))
-            if fixed is None:
-                wishes[name, forward_name] = forward.port
-            elif self._claim(fixed, path):
-                given[name, forward_name] = fixed
-        for (name, forward_name), natural in wishes.items():
-            path = f"{self.path}.containers.{name}.forwards.{forward_name}.host_port"
-            kept = self._kept(name).forwards.get(forward_name)
-            if kept is not None and kept.host not in self.owners:
-                self._claim(kept.host, path)
-                given[name, forward_name] = kept.host
-        for (name, forward_name), natural in wishes.items():
-            if (name, forward_name) not in given:
-                path = f"{self.path}.containers.{name}.forwards.{forward_name}.host_port"
-                candidates = (
-                    port for port in self._port_wishes(natural) if port not in self.owners
-                )
-                port = next(candidates, None)
-                if port is None:
-                    self.problems.append(Diagnostic(path, "no port of the host is left"))
-                    break
-                self._claim(port, path)
-                given[name, forward_name] = port
-        return given
-
-    def _port_wishes(self, natural: int) -> Iterator[int]:
-        used = {ports.host for c in self.lock.containers.values() for ports in c.forwards.values()}
-        yield natural
-        yield from _free(_above(natural), used, self.lock.released_ports)
-
-    def _claim(self, port: int, path: str) -> bool:
-        owner = self.owners.setdefault(port, path)
-        if owner != path:
-            message = f"port {port} is taken by {owner.removesuffix('.host_port')}"
-            self.problems.append(Diagnostic(path, message, "leave one of the two out"))
-        return owner == path
-
-    def _forwards(
-        self,
-        name: str,
-        container: Container,
-        host_ports: Mapping[tuple[str, str], int],
-    ) -> dict[str, Ports]:
-        """The inner ports: each once on the container's address."""
-        taken: dict[tuple[str, int], str] = {}
-        inner: dict[str, int] = {}
-        for forward_name, forward in container.forwards.items():
-            if forward.inner_port is not None:
-                key = (forward.protocol, forward.inner_port)
-                if key in taken:
-                    path = f"{self.path}.containers.{name}.forwards.{forward_name}.inner_port"
-                    message = f"port {forward.inner_port} is taken by the forward {taken[key]}"
-                    self.problems.append(Diagnostic(path, message, "leave one of the two out"))
-                taken[key] = forward_name
-                inner[forward_name] = forward.inner_port
-        for forward_name, forward in container.forwards.items():
-            if forward_name in inner:
-                continue
-            kept = self._kept(name).forwards.get(forward_name)
-            natural = NATURAL_INNER_PORTS.get(forward.port, forward.port)
-            wishes = [*([kept.inner] if kept else []), natural, *_above(natural)]
-            port = next(port for port in wishes if (forward.protocol, port) not in taken)
-            taken[forward.protocol, port] = forward_name
-            inner[forward_name] = port
-        return {
-            forward_name: Ports(host_ports.get((name, forward_name), 0), inner[forward_name])
-            for forward_name in container.forwards
-        }
+                where = f"{path}.containers.{name}.forwards.{forward_name}"
+                if forward.protocol == protocol:
+                    fixed = _fixed_host_port(where, container, forward, problems)
+                    locked = _kept(kept, forward_name, protocol)
+                    wishes.append(Wish(where, fixed, locked.host if locked else None, forward.port))
+        released = lock.released_ports.get(protocol, ())
+        given = assign(wishes, PORTS, _used_ports(lock, protocol), released)
+        _report(given, "host_port", "the host", problems)
+        numbers |= given.numbers
+    return numbers
 
 
-def _above(natural: int) -> Iterable[int]:
-    """Ports from the natural one upwards, then those below it."""
-    start = max(natural + 1, PORTS.start)
-    return (*range(start, PORTS.stop), *range(PORTS.start, min(start, PORTS.stop)))
+def _fixed_host_port(
+    where: str,
+    container: Container,
+    forward: Forward,
+    problems: list[Diagnostic],
+) -> int | None:
+    if container.network == "private":
+        return forward.host_port
+    if forward.host_port not in (None, forward.port):
+        message = (
+            f"{forward.host_port} cannot lead to {forward.port}: the network is the host's own"
+        )
+        hint = f"leave host_port out: the service itself listens on port {forward.port}"
+        problems.append(Diagnostic(f"{where}.host_port", message, hint))
+    return forward.port
 
 
-def _free(numbers: Iterable[int], used: set[int], released: tuple[int, ...]) -> Iterator[int]:
-    """The numbers never used, in order; then the released ones, the longest free first."""
-    once = set(released)
-    yield from (number for number in numbers if number not in used and number not in once)
-    yield from (number for number in released if number not in used)
+def _inner_ports(
+    path: str,
+    container: Container,
+    kept: Mapping[str, Ports],
+    problems: list[Diagnostic],
+) -> dict[str, int]:
+    """Each port of a protocol once on the container's address."""
+    numbers: dict[str, int] = {}
+    for protocol in PROTOCOLS:
+        wishes = []
+        for name, forward in container.forwards.items():
+            if forward.protocol == protocol:
+                locked = _kept(kept, name, protocol)
+                natural = NATURAL_INNER_PORTS.get(forward.port, forward.port)
+                where = f"{path}.forwards.{name}"
+                wishes.append(Wish(where, forward.inner_port, locked.inner if locked else None, natural))
+        given = assign(wishes, PORTS)
+        _report(given, "inner_port", "the container", problems)
+        numbers |= given.numbers
+    return numbers
 
 
-def _locked_indices(lock: HostNumbers) -> set[int]:
-    return {numbers.index for numbers in lock.containers.values() if numbers.index is not None}
+def _kept(forwards: Mapping[str, Ports], name: str, protocol: str) -> Ports | None:
+    kept = forwards.get(name)
+    return kept if kept is not None and kept.protocol == protocol else None
+
+
+def _report(given: Given, field_name: str, place: str, problems: list[Diagnostic]) -> None:
+    for owner, number, other in given.clashes:
+        message = f"port {number} is taken by {other}"
+        hint = f"leave {field_name} out of one of the two, or give another number"
+        problems.append(Diagnostic(f"{owner}.{field_name}", message, hint))
+    for owner in given.lacking:
+        message = f"no port of {place} is left between {PORTS.start} and {PORTS.stop - 1}"
+        problems.append(Diagnostic(f"{owner}.{field_name}", message, "move containers elsewhere"))
+
+
+def _used_indices(numbers: HostNumbers) -> list[int]:
+    containers = numbers.containers.values()
+    return [container.index for container in containers if container.index is not None]
+
+
+def _used_ports(numbers: HostNumbers, protocol: str) -> list[int]:
+    return [
+        ports.host
+        for container in numbers.containers.values()
+        for ports in container.forwards.values()
+        if ports.protocol == protocol
+    ]
 
 
 def _released(before: Iterable[int], had: Iterable[int], has: Iterable[int]) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,6 +19,7 @@ class _Strict(BaseModel):
 
 
 class _Forward(_Strict):
+    protocol: Literal["tcp", "udp"]
     host_port: Port
     inner_port: Port
 
@@ -31,7 +32,7 @@ class _Container(_Strict):
 class _Host(_Strict):
     containers: dict[str, _Container] = {}
     released_indices: list[int] = []
-    released_ports: list[Port] = []
+    released_ports: dict[str, list[Port]] = {}
 
 
 class _Lock(_Strict):
@@ -60,11 +61,15 @@ def _read_host(host: _Host) -> HostNumbers:
     containers = {
         name: ContainerNumbers(
             container.index,
-            {n: Ports(f.host_port, f.inner_port) for n, f in container.forwards.items()},
+            {
+                n: Ports(f.protocol, f.host_port, f.inner_port)
+                for n, f in container.forwards.items()
+            },
         )
         for name, container in host.containers.items()
     }
-    return HostNumbers(containers, tuple(host.released_indices), tuple(host.released_ports))
+    ports = {protocol: tuple(released) for protocol, released in host.released_ports.items()}
+    return HostNumbers(containers, tuple(host.released_indices), ports)
 
 
 def render_lock(allocation: Allocation) -> str:
@@ -78,7 +83,11 @@ def _render_host(numbers: HostNumbers) -> dict[str, Any]:
         name: {
             "index": container.index,
             "forwards": {
-                n: {"host_port": ports.host, "inner_port": ports.inner}
+                n: {
+                    "protocol": ports.protocol,
+                    "host_port": ports.host,
+                    "inner_port": ports.inner,
+                }
                 for n, ports in container.forwards.items()
             },
         }
@@ -87,5 +96,5 @@ def _render_host(numbers: HostNumbers) -> dict[str, Any]:
     return {
         "containers": containers,
         "released_indices": list(numbers.released_indices),
-        "released_ports": list(numbers.released_ports),
+        "released_ports": {p: list(ports) for p, ports in numbers.released_ports.items() if ports},
     }

@@ -21,7 +21,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit status: 0 done, 1 a mistake in the input, 64 a wrong call."""
+    """Runs a command; returns its exit status: 0 done, 1 wrong input, 64 a wrong call."""
     parser = _Parser(prog="holo", description="A typed fleet of NixOS hosts and their containers.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for command in (compile_command, show, modules):

@@ -1,0 +1,203 @@
+"""Defined once: the generated modules in the real evaluator give the units that Python gives."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from holo_infra.model.options import Holo
+from holo_infra.targets.modules import modules
+from nixgen.printer import print_expression
+from nixgen.views import node
+from tests.support.modules import in_nix, in_python, printed
+from tests.support.nix import Nix, NixError
+from tests.support.values import of_model, text
+
+pytestmark = pytest.mark.needs("nix")
+
+COUNT = 200
+
+
+def configurations(seed: int, count: int = COUNT) -> list[Holo]:
+    rng = random.Random(seed)
+    return [of_model(rng, Holo) for _ in range(count)]
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    """The modules as the definitions make them now, not as they were committed."""
+    folder = tmp_path / "modules"
+    folder.mkdir()
+    for name, content in modules().items():
+        assert isinstance(content, str)
+        (folder / name).write_text(content)
+    return folder
+
+
+def test_units_from_nix_equal_units_from_python(nix: Nix, nixpkgs: Path, generated: Path) -> None:
+    values = configurations(seed=1)
+    results = in_nix(nix, nixpkgs, generated, [printed(value) for value in values])
+    assert len(results) == COUNT
+    units = 0
+    for value, result in zip(values, results, strict=True):
+        assert result == in_python(value), value
+        units += len(result["units"])
+    assert units > 2 * COUNT  # the configurations have something in them
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_spoiled_value_is_refused_by_both_or_by_none(
+    nix: Nix,
+    nixpkgs: Path,
+    generated: Path,
+    seed: int,
+) -> None:
+    rng = random.Random(seed)
+    data = [spoiled(rng) for _ in range(150)]
+    sources = [f"{{ holo = {print_expression(node(value))}; }}" for value in data]
+    refused = 0
+    for value, result in zip(data, evaluated_apart(nix, nixpkgs, generated, sources), strict=True):
+        try:
+            expected = in_python(Holo.model_validate(value))
+        except (ValidationError, LookupError) as error:
+            assert result is None, (value, str(error))
+            refused += 1
+        else:
+            assert result == expected, value
+    assert 30 < refused < 140
+
+
+def spoiled(rng: random.Random) -> Any:
+    """The data of a valid configuration with one leaf or name replaced by something else."""
+    while True:
+        data = json.loads(of_model(rng, Holo).model_dump_json(by_alias=True, exclude_defaults=True))
+        for container in data.get("containers", {}).values():
+            container.pop("system", None)  # a derivation, which JSON does not hold
+        for unit in data.get("units", {}).values():
+            unit.pop("package", None)
+        if places := list(_places(data)):
+            break
+    holder, key = rng.choice(places)
+    if isinstance(holder, dict) and rng.random() < 0.3:
+        holder[rng.choice([text(rng) or "x", "Web", "a_b", "-", "8000", "extra"])] = holder.pop(key)
+    else:
+        choices = [
+            None,
+            True,
+            -1,
+            70000,
+            2**40,
+            "8000",
+            "",
+            "a\nb",
+            " a",
+            "a\\",
+            "tcp",
+            [],
+            {},
+            ["a"],
+        ]
+        holder[key] = rng.choice([*choices, text(rng), "10.0.0.256", "http:/%41", "/a b", "none"])
+    return data
+
+
+def _places(data: Any) -> Any:
+    items = data.items() if isinstance(data, dict) else enumerate(data)
+    for key, value in list(items):
+        yield data, key
+        if isinstance(value, dict | list):
+            yield from _places(value)
+
+
+def evaluated_apart(nix: Nix, nixpkgs: Path, modules_: Path, sources: list[str]) -> list[Any]:
+    """Each configuration's meaning; an error that tryEval does not catch costs only its own."""
+    try:
+        return in_nix(nix, nixpkgs, modules_, sources)
+    except NixError:
+        if len(sources) == 1:
+            return [None]
+        half = len(sources) // 2
+        parts = (sources[:half], sources[half:])
+        return [
+            result for part in parts for result in evaluated_apart(nix, nixpkgs, modules_, part)
+        ]
+
+
+MUTANTS = {
+    "a default": ("units.nix", "network.target", "network-online.target"),
+    "a default of an option": ("socat.nix", 'default = "tcp"', 'default = "udp"'),
+    "a derived default": ("containers.nix", '(config.index + 85)}.2";', '(config.index + 86)}.2";'),
+    "a lost escape of arguments": (
+        "units.nix",
+        "utils.escapeSystemdExecArgs (",
+        'lib.concatStringsSep " " (',
+    ),
+    "a lost escape of specifiers": (
+        "units.nix",
+        'lib.replaceStrings [ "%" ] [ "%%" ] value',
+        "value",
+    ),
+    "a lost escape of a mount path": (
+        "containers.nix",
+        'lib.replaceStrings [ "\\\\" ":" ] [ "\\\\\\\\" "\\\\:" ] inside',
+        "inside",
+    ),
+    "an order": (
+        "socat.nix",
+        "wantedBy = [ machine",
+        'wantedBy = [ "multi-user.target" machine ] ++ lib.tail [ machine',
+    ),
+    "a lost condition": (
+        "containers.nix",
+        'bindsTo = lib.optional (c.network == "private") namespace',
+        "bindsTo = [ namespace ]",
+    ),
+    "an inverted condition": (
+        "containers.nix",
+        'if mount.writable then "--bind="',
+        'if !mount.writable then "--bind="',
+    ),
+    "a lost only_if": ("socat.nix", 'c.network == "private" && f.engine', "f.engine"),
+    "a bound": ("socat.nix", "privileged = f.hostPort < 1024", "privileged = f.hostPort <= 1024"),
+    "a wrong option": ("socat.nix", "TCP4:${c.address}", "TCP4:${c.hostAddress}"),
+    "a lost run-time variable": ("socat.nix", "bind=\\${HOLO_ADDRESS}", "bind=0.0.0.0"),
+    "a lost binding to the container": ("socat.nix", "bindsTo = [ machine ];", ""),
+    "a lost directive": ("units.nix", "NoNewPrivileges = true;", ""),
+    "a wrong protocol's ports": (
+        "socat.nix",
+        'f.protocol == "udp") f.innerPort',
+        "true) f.innerPort",
+    ),
+    "a lost file": ("containers.nix", "HOLO_ADDRESS=", "ADDRESS="),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_planted_difference_is_found(
+    nix: Nix,
+    nixpkgs: Path,
+    generated: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    file, old, new = MUTANTS[name]
+    mutant = tmp_path / "mutant"
+    shutil.copytree(generated, mutant)
+    source = (mutant / file).read_text()
+    assert old in source, f"the mutant has nothing to change: {old}"
+    (mutant / file).write_text(source.replace(old, new))
+    values = configurations(seed=2, count=80)
+    results = in_nix(nix, nixpkgs, mutant, [printed(value) for value in values])
+    assert any(result != in_python(v) for v, result in zip(values, results, strict=True))
+
+
+def test_committed_modules_are_what_the_definitions_make() -> None:
+    folder = Path(__file__).parent.parent / "modules"
+    committed = {path.name: path.read_text() for path in folder.iterdir()}
+    assert committed == modules(), "run: just modules"

@@ -1,0 +1,97 @@
+# Packages as fixed fake store paths, /nix/store/<32 zeros>-<name>: enough to write a program's path
+# into a unit. Knows no version and no content; nothing can be built; any other name is an error.
+{ lib, system }:
+let
+  fake =
+    hash: name: attrs:
+    attrs
+    // {
+      type = "derivation";
+      inherit name system;
+      outPath = "/nix/store/${hash}-${name}";
+    };
+  zeros = "00000000000000000000000000000000";
+  package =
+    name: meta:
+    fake zeros name {
+      pname = name;
+      inherit meta;
+    };
+  # The path of a text contains the hash of the text: equal paths mean equal texts.
+  text =
+    name: content: attrs:
+    fake (lib.substring 0 32 (builtins.hashString "sha256" content)) name (
+      attrs // { text = content; }
+    );
+
+  # Each package with its main program, null where the real one names none.
+  programs = {
+    bash = "bash";
+    busybox = null;
+    caddy = "caddy";
+    coreutils = null;
+    curl = "curl";
+    findutils = null;
+    glibcLocales = null;
+    gnugrep = "grep";
+    gnused = "sed";
+    haproxy = "haproxy";
+    hello = "hello";
+    holo-infra = "holo";
+    iproute2 = "ip";
+    jq = "jq";
+    nats-server = "nats-server";
+    netcat = "nc";
+    nftables = "nft";
+    nginx = "nginx";
+    python3 = "python3";
+    shadow = null;
+    socat = "socat";
+    systemd = null;
+    tzdata = null;
+  };
+in
+lib.mapAttrs (
+  name: mainProgram: package name (lib.optionalAttrs (mainProgram != null) { inherit mainProgram; })
+) programs
+// {
+  inherit lib;
+  stdenv.hostPlatform = { inherit system; };
+
+  writeText = name: content: text name content { };
+  writeTextDir = path: content: text (baseNameOf path) content { };
+  writeShellScriptBin = name: content: text name content { meta.mainProgram = name; };
+
+  formats.json = _: {
+    type =
+      let
+        inherit (lib.types)
+          attrsOf
+          bool
+          float
+          int
+          listOf
+          nullOr
+          oneOf
+          path
+          str
+          ;
+        atom = [
+          bool
+          int
+          float
+          str
+          path
+        ];
+        nested = [
+          (attrsOf value)
+          (listOf value)
+        ];
+        value = nullOr (oneOf (atom ++ nested)) // {
+          description = "JSON value";
+        };
+      in
+      value;
+    generate = name: value: text name (builtins.toJSON value) { };
+  };
+}
