@@ -18,6 +18,7 @@ from typing import NamedTuple
 import pytest
 from hypothesis import HealthCheck, settings
 
+from holo_infra.cli import main
 from tests.support.nix import Nix, nixpkgs_tree
 
 ROOT = Path(__file__).parent.parent
@@ -84,6 +85,16 @@ def nix(tmp_path_factory: pytest.TempPathFactory) -> Nix:
 def nixpkgs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The stand-in for nixpkgs, with the real library where NIXPKGS_LIB names it."""
     return nixpkgs_tree(tmp_path_factory.mktemp("tree"))
+
+
+@pytest.fixture(scope="session")
+def compiled_example(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `holo compile` writes for examples/private."""
+    folder = tmp_path_factory.mktemp("example")
+    fleet = folder / "fleet.py"
+    shutil.copy(ROOT / "examples" / "private" / "fleet.py", fleet)
+    assert main(["compile", str(fleet), "--out", str(folder / "out")]) == 0
+    return folder / "out"
 
 
 @pytest.hookimpl(tryfirst=True)

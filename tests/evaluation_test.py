@@ -1,0 +1,95 @@
+"""Compiled hosts in the real evaluator, forced to the last value; and mutants, refused."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from holo_infra.plan import write
+from holo_infra.targets.nixos import FlakeInputs, nixos
+from tests.support import fleets
+from tests.support.nix import Nix, NixError
+
+pytestmark = pytest.mark.needs("nix")
+
+
+def test_the_host_of_the_example_is_forced(
+    nix: Nix,
+    nixpkgs: Path,
+    compiled_example: Path,
+    tmp_path: Path,
+) -> None:
+    overrides = fleets.inputs(nixpkgs, tmp_path)
+    path = fleets.toplevel(nix, compiled_example, "alpha", overrides)
+    assert path.endswith(".drv")
+    derivation = Path(path).read_text()
+    for expected in ("container@holochain2", "10.0.87.2:8001", "socat-holochain0-httpgw"):
+        assert expected in derivation  # the whole host is in what was forced
+    assert "holochain3" not in derivation
+
+
+def test_fifty_random_hosts_are_forced(nix: Nix, nixpkgs: Path, tmp_path: Path) -> None:
+    rng = random.Random(11)
+    fleet, lowered = fleets.fleet(rng, 50)
+    out = tmp_path / "out"
+    write(nixos(lowered, FlakeInputs()), out)
+    overrides = fleets.inputs(nixpkgs, tmp_path)
+    paths = {name: fleets.toplevel(nix, out, name, overrides) for name in fleet.hosts}
+    assert len(paths) == 50
+    for name, host in fleet.hosts.items():
+        derivation = Path(paths[name]).read_text()
+        for container in host.containers:
+            assert f"container@{container}.service" in derivation
+
+
+MUTANTS = {
+    "a string for a port": ("hosts/alpha.nix", "hostPort = 8000;", 'hostPort = "8000";', "16 bit"),
+    "a port out of range": ("hosts/alpha.nix", "hostPort = 8000;", "hostPort = 65536;", "16 bit"),
+    "a misspelt option": ("hosts/alpha.nix", "hostPort = 8000;", "hostport = 8000;", "hostport"),
+    "a lost option": ("hosts/alpha.nix", "index = 1;", "", "index"),
+    "an octet too high": ("hosts/alpha.nix", "index = 1;", "index = 171;", "string matching"),
+    "a bad name": ("hosts/alpha.nix", "holochain1 =", "Holochain_1 =", "does not match"),
+    "a missing package": (
+        "classes/*.nix",
+        'description = "Stands for a conductor\'s HTTP gateway";',
+        "package = pkgs.no-such-package;",
+        "no-such-package",
+    ),
+    "a missing program": ("classes/*.nix", '"busybox"', '"no-such-program"', "no-such-program"),
+    "an option of NixOS misspelt": (
+        "hosts/alpha.nix",
+        "networking.hostName",
+        "networking.hostname",
+        "hostname",
+    ),
+    "a missing class": ("hosts/alpha.nix", "classes.admin", "classes.nothing-admin", "nothing"),
+    "a line break in a description": (
+        "classes/*.nix",
+        'description = "Stands for a conductor\'s HTTP gateway";',
+        'description = "one\\ntwo";',
+        "string matching",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_mutant_is_refused(
+    nix: Nix,
+    nixpkgs: Path,
+    compiled_example: Path,
+    tmp_path: Path,
+    name: str,
+) -> None:
+    pattern, old, new, message = MUTANTS[name]
+    out = tmp_path / "out"
+    shutil.copytree(compiled_example, out)
+    (path,) = out.glob(pattern)
+    source = path.read_text().replace("{ ... }:", "{ pkgs, ... }:")
+    assert old in source, f"the mutant has nothing to change: {old}"
+    path.write_text(source.replace(old, new))
+    with pytest.raises(NixError) as refused:
+        fleets.toplevel(nix, out, "alpha", fleets.inputs(nixpkgs, tmp_path))
+    assert message in refused.value.stderr
