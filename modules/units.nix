@@ -25,6 +25,7 @@ let
     DynamicUser = true;
     KeyringMode = "private";
     PrivateDevices = true;
+    PrivateMounts = true;
     PrivateTmp = true;
     ProcSubset = "pid";
     ProtectClock = true;

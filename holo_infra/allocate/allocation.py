@@ -180,7 +180,9 @@ def _inner_ports(
                 locked = _kept(kept, name, protocol)
                 natural = NATURAL_INNER_PORTS.get(forward.port, forward.port)
                 where = f"{path}.forwards.{name}"
-                wishes.append(Wish(where, forward.inner_port, locked.inner if locked else None, natural))
+                wishes.append(
+                    Wish(where, forward.inner_port, locked.inner if locked else None, natural)
+                )
         given = assign(wishes, PORTS)
         _report(given, "inner_port", "the container", problems)
         numbers |= given.numbers

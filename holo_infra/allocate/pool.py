@@ -64,7 +64,7 @@ def assign(
     once = {*used, *released}
     searches: dict[int, Iterator[int]] = {}
     for wish in open_wishes:
-        start = max(numbers.start, (wish.natural or 0) + 1)
+        start = numbers.start if wish.natural is None else max(numbers.start, wish.natural + 1)
         if start not in searches:
             searches[start] = _candidates(numbers, start, once, [*released, *sorted(used)])
         if not any(take(wish, number) for number in searches[start]):

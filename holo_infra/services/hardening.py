@@ -29,6 +29,7 @@ SANDBOX = section(
         "DynamicUser": True,
         "KeyringMode": "private",
         "PrivateDevices": True,
+        "PrivateMounts": True,
         "PrivateTmp": True,
         "ProcSubset": "pid",
         "ProtectClock": True,

@@ -1,0 +1,246 @@
+"""The command `holo`: what it prints and writes, and how it tells a user's mistakes."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from holo_infra.cli import main
+
+GOOD = """
+from holo_infra import Container, Fleet, Forward, Host, Unit
+
+web = Unit(exec_start=["busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/srv"])
+fleet = Fleet(
+    name="private",
+    hosts={
+        "alpha": Host(
+            containers={
+                "web0": Container(
+                    units={"web": web},
+                    forwards={
+                        "admin": Forward(port=8000),
+                        "httpgw": Forward(port=4000, host_port=8080),
+                    },
+                ),
+                "web1": Container(network="shared"),
+            },
+        ),
+    },
+)
+"""
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    path = tmp_path / "fleet.py"
+    path.write_text(GOOD)
+    return path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    found = [path for path in folder.rglob("*") if path.is_file() or path.is_symlink()]
+    return {
+        str(path.relative_to(folder)): (
+            str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()
+        )
+        for path in found
+    }
+
+
+def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
+    out = fleet.parent / "out"
+    assert main(["compile", str(fleet), "--out", str(out)]) == 0
+    written = files(out)
+    names = {re.sub("[0-9a-f]{8}", "HASH", name) for name in written}
+    units = "systemd/alpha/containers/web0/units"
+    assert names == {
+        *("flake.nix", "manifest.json", "hosts/alpha.nix"),
+        *("classes/web-HASH.nix", "classes/empty-HASH.nix"),
+        "systemd/alpha/host/netns-web0.service",
+        "systemd/alpha/host/container@web0.service",
+        "systemd/alpha/host/container@web1.service",
+        "systemd/alpha/host/socat-web0-admin.service",
+        "systemd/alpha/host/socat-web0-httpgw.service",
+        *(f"systemd/alpha/containers/web{n}/identity.env" for n in (0, 1)),
+        *(f"systemd/alpha/containers/web{n}/presets/00-holo.preset" for n in (0, 1)),
+        f"{units}/web.service",
+        f"{units}/multi-user.target.wants/web.service",
+        f"{units}/socat-internal-admin-forwarder.service",
+        f"{units}/multi-user.target.wants/socat-internal-admin-forwarder.service",
+        f"{units}/socat-internal-httpgw-forwarder.service",
+        f"{units}/multi-user.target.wants/socat-internal-httpgw-forwarder.service",
+    }
+    lock = json.loads((fleet.parent / "fleet.lock.json").read_text())
+    web0 = lock["hosts"]["alpha"]["containers"]["web0"]
+    assert web0["forwards"]["admin"] == {"protocol": "tcp", "host_port": 8000, "inner_port": 8001}
+    identity = written["systemd/alpha/containers/web0/identity.env"]
+    assert identity == b"HOLO_CONTAINER=web0\nHOLO_ADDRESS=10.0.85.2\n"
+    assert not [path for path in out.rglob(".*")]
+
+
+def test_a_second_run_writes_nothing(fleet: Path) -> None:
+    out = fleet.parent / "out"
+    main(["compile", str(fleet), "--out", str(out)])
+    before = {path: path.lstat().st_mtime_ns for path in fleet.parent.rglob("*")}
+    assert main(["compile", str(fleet), "--out", str(out)]) == 0
+    assert {path: path.lstat().st_mtime_ns for path in fleet.parent.rglob("*")} == before
+
+
+def test_what_is_gone_from_the_fleet_is_removed_and_foreign_files_stay(fleet: Path) -> None:
+    out = fleet.parent / "out"
+    main(["compile", str(fleet), "--out", str(out)])
+    (out / "flake.lock").write_text("the user's")
+    (out / "hosts" / "notes.txt").write_text("the user's")
+    fleet.write_text(GOOD.replace('"alpha"', '"beta"'))
+    assert main(["compile", str(fleet), "--out", str(out)]) == 0
+    names = set(files(out))
+    assert {"flake.lock", "hosts/notes.txt", "hosts/beta.nix"} <= names
+    assert not [name for name in names if "alpha" in name]
+    assert not (out / "systemd" / "alpha").exists()
+
+
+def test_a_folder_that_is_not_ours_is_refused_and_left_alone(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = fleet.parent / "out"
+    out.mkdir()
+    (out / "precious").write_text("x")
+    assert main(["compile", str(fleet), "--out", str(out)]) == 1
+    assert "holds no manifest of ours" in capsys.readouterr().err
+    assert files(out) == {"precious": b"x"}
+
+
+def test_a_foreign_file_in_the_way_is_refused_before_anything_is_written(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = fleet.parent / "out"
+    main(["compile", str(fleet), "--out", str(out)])
+    (out / "hosts" / "beta.nix").write_text("the user's")
+    before = files(out)
+    fleet.write_text(GOOD.replace('"alpha"', '"beta"'))
+    assert main(["compile", str(fleet), "--out", str(out)]) == 1
+    assert "hosts/beta.nix: error: was not written by holo compile" in capsys.readouterr().err
+    assert files(out) == before
+
+
+def test_the_inputs_of_the_flake_are_options(fleet: Path) -> None:
+    out = fleet.parent / "out"
+    urls = ["--nixpkgs", "path:/nixpkgs", "--holo-infra", "git+https://example.org/${x}"]
+    assert main(["compile", str(fleet), "--out", str(out), *urls]) == 0
+    flake = (out / "flake.nix").read_text()
+    assert 'nixpkgs.url = "path:/nixpkgs";' in flake
+    assert 'holo-infra.url = "git+https://example.org/\\${x}";' in flake
+
+
+def test_show_prints_every_number(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(fleet), "alpha"]) == 0
+    assert capsys.readouterr().out == (
+        "alpha\n"
+        "  web0  10.0.85.2  web\n"
+        "    admin  127.0.0.1:8000 -> 10.0.85.2:8001 -> 127.0.0.1:8000  (tcp, socat)\n"
+        "    httpgw  127.0.0.1:8080 -> 10.0.85.2:4000 -> 127.0.0.1:4000  (tcp, socat)\n"
+        "  web1  the host's network  no units\n"
+    )
+    assert not (fleet.parent / "fleet.lock.json").exists()  # only compile writes it
+
+
+def test_show_gives_json(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(fleet), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["hosts"]["alpha"]["containers"]["web0"]["forwards"]["httpgw"] == {
+        "protocol": "tcp",
+        "engine": "socat",
+        "bind": "127.0.0.1",
+        "host_port": 8080,
+        "inner_port": 4000,
+        "port": 4000,
+    }
+
+
+MISTAKES = {
+    "unknown host": (GOOD, ["show", "FLEET", "beta"], "the fleet has no host beta", "hosts: alpha"),
+    "no fleet": ("x = 1", ["show", "FLEET"], "defines no fleet", "end it with: fleet = Fleet("),
+    "another fleet": ("fleet = 1", ["show", "FLEET"], "`fleet` is a <class 'int'>", "end it with"),
+    "syntax": ("fleet = (", ["show", "FLEET"], "fleet.py:1:9: error: not valid Python", "closed"),
+    "exception": ("\n1 / 0\n", ["show", "FLEET"], "fleet.py:2: error: ZeroDivisionError", "stops"),
+    "exit": ("import sys; sys.exit(3)", ["show", "FLEET"], "the file ends the program", "exit 3"),
+    "wrong type": (
+        GOOD.replace("port=8000", 'port="8000"'),
+        ["show", "FLEET"],
+        "fleet.py:13: error: Forward.port: Input should be a valid integer",
+        "it is '8000'",
+    ),
+    "out of range": (
+        GOOD.replace("port=8000", "port=0"),
+        ["show", "FLEET"],
+        "Forward.port: Input should be greater than or equal to 1",
+        "it is 0",
+    ),
+    "unknown field": (
+        GOOD.replace("port=8000", "prot=8000"),
+        ["show", "FLEET"],
+        "Forward.prot: Extra inputs are not permitted",
+        "Forward.port: Field required",
+    ),
+    "bad name": (
+        GOOD.replace('"web0"', '"Web_0"'),
+        ["show", "FLEET"],
+        "Host.containers.Web_0",
+        "should match pattern",
+    ),
+    "unsafe program": (
+        GOOD.replace('"busybox"', '"+busybox"'),
+        ["show", "FLEET"],
+        "Unit.exec_start: Value error, the first item '+busybox' does not match",
+        "fleet.py:4",
+    ),
+    "clash": (
+        GOOD.replace("port=8000)", "port=8000, host_port=8080)"),
+        ["compile", "FLEET", "--out", "OUT"],
+        "fleet.py: error: hosts.alpha.containers.web0.forwards.httpgw.host_port: port 8080 is taken",
+        "hint: leave host_port out of one of the two",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_with_its_place_and_a_hint(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    source, arguments, *expected = MISTAKES[name]
+    assert isinstance(source, str)
+    (tmp_path / "fleet.py").write_text(source)
+    out = tmp_path / "out"
+    paths = {"FLEET": str(tmp_path / "fleet.py"), "OUT": str(out)}
+    assert main([paths.get(argument, argument) for argument in arguments]) == 1
+    told = capsys.readouterr()
+    for part in expected:
+        assert part in told.err
+    assert "Traceback" not in told.err
+    assert told.out == ""
+    assert not out.exists()
+    assert not (tmp_path / "fleet.lock.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["compile"], ["show"], ["fly"], ["show", "a", "b", "c"]])
+def test_a_wrong_call_is_a_usage_error(
+    arguments: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 64
+    assert "usage: holo" in capsys.readouterr().err
+
+
+def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", str(tmp_path / "none.py")]) == 1
+    assert "none.py: error: cannot be read: No such file or directory" in capsys.readouterr().err

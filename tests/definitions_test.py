@@ -1,0 +1,335 @@
+"""How definitions are written: what is recorded, and what is refused while the tree is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from pydantic import BaseModel, Field, ValidationError
+
+from nixgen import (
+    DefinitionError,
+    MergeConflictError,
+    Options,
+    Text,
+    choose,
+    concat,
+    default,
+    define,
+    derived,
+    each,
+    evaluate_modules,
+    exe,
+    head,
+    if_given,
+    json_text,
+    matching,
+    merge,
+    named,
+    only_if,
+    tail,
+    text,
+    true_false,
+    types,
+    when,
+)
+from nixgen.options import declarations
+from nixgen.pattern import Pattern
+from nixgen.printer import print_expression
+from nixgen.systemd import exec_line, run_time, unit
+from nixgen.views import variable
+from tests.support.expressions import Zoo
+from tests.support.modules import stub_programs
+
+
+def zoo() -> Any:
+    return variable("cfg", types.Submodule(Zoo))[1]
+
+
+REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "if": (lambda z: 1 if z.open else 2, "use when, if_, only_if"),
+    "and": (lambda z: z.open and z.open, "use when, if_, only_if"),
+    "not": (lambda z: not z.open, "use when, if_, only_if"),
+    "chained comparison": (lambda z: 1 < z.gate < 3, "use when, if_, only_if"),
+    "for": (lambda z: [sound for sound in z.sounds], "use each, map_list"),  # noqa: C416
+    "star": (lambda z: [*z.sounds], "use each, map_list"),
+    "in": (lambda z: "a" in z.sounds, "use any_"),
+    "len": (lambda z: len(z.sounds), r"len\(\)"),
+    "f-string": (lambda z: f"{z.motto}", "use text"),
+    "str": (lambda z: str(z.motto), "use text"),
+    "boolean in text": (lambda z: text(z.open), "use true_false"),
+    "null in text": (lambda z: text(z.guest), "use if_given or coalesce"),
+    "list in text": (lambda z: text(z.sounds), "are not text"),
+    "float": (lambda _: text(1.5), "has no place"),  # type: ignore[arg-type]
+    "unknown option": (lambda z: z.moto, "no option 'moto'"),
+    "option of text": (lambda z: z.motto.size, "has no options"),
+    "wrong enum value": (lambda z: z.size == "huge", "not one of small, large"),
+    "missing case": (lambda z: choose(z.size, {"small": 1}), "one case for each"),
+    "comparison never true": (lambda z: z.motto == 1, "never true"),
+    "order of text": (lambda z: z.motto < "a", "orders integers only"),
+    "sum past 64 bits": (lambda z: z.visitors + (2**63 - 1), "wraps around"),
+    "sum of text": (lambda z: z.motto + "a", "join strings by text"),
+    "condition that is text": (lambda z: when(z.motto, 1), "takes a value of type Bool"),
+    "given value": (lambda z: if_given(z.motto, lambda m: [m]), "may be null"),
+    "head of a list": (lambda z: head(z.sounds), "may be empty"),
+    "tail of a list": (lambda z: tail(z.sounds), "may be empty"),
+    "concatenated text": (lambda z: concat(z.motto, z.sounds), "type ListOf"),
+    "default around a condition": (lambda z: default(only_if(z.open, 1)), "inside only_if"),
+    "program of user text": (lambda z: exec_line(z.motto), r"starts with exe"),
+    "boolean argument": (lambda z: exec_line(exe("a", "b"), z.open), "text and lists"),
+    "run time in plain text": (lambda _: unit(run_time("X")), "must be text"),
+    "run time beside user text": (lambda z: text(run_time("X"), z.motto), "not escaped"),
+    "text as description": (lambda z: unit(z.motto), "control characters"),
+    "text as value": (lambda z: unit("a", service=[{"A": z.motto}]), "control characters"),
+    "null as value": (lambda z: unit("a", service=[{"A": z.guest}]), "must be text"),
+    "line break in a value": (lambda _: unit("a\nb"), "one line"),
+    "text as unit name": (lambda z: unit("a", after=[z.motto]), "not the name"),
+    "number in environment": (lambda z: unit("a", environment={"A": z.gate}), "is text"),
+    "text in environment": (lambda z: unit("a", environment={"A": z.motto}), "control"),
+    "true_false of text": (lambda z: true_false(z.motto), "type Bool"),
+    "a definition in a list": (lambda z: text("a", [only_if(z.open, 1)]), "part of a configur"),
+    "a definition in data": (lambda z: json_text({"a": only_if(z.open, 1)}), "part of a configur"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_recorded_is_refused_with_a_hint(name: str) -> None:
+    build, message = REFUSED[name]
+    with pytest.raises(DefinitionError, match=message):
+        build(zoo())
+
+
+def test_a_property_folds_on_a_model_with_values() -> None:
+    values = {"motto": "m", "guest": None, "size": "small", "gate": 1, "visitors": 0, "open": True}
+    keeper = {"name": "Ann", "legs": 2}
+    made = Zoo.model_validate(
+        {**values, "sounds": [], "food": ["a"], "animals": {}, "labels": {}, "keeper": keeper},
+    )
+    assert made.keeper.title == "the Ann on 2"
+
+
+Name = Annotated[str, matching("[a-z][a-z0-9-]*")]
+
+
+class Part(Options):
+    """A part."""
+
+    port: Annotated[int, Field(ge=1, le=9)] = 3
+    """A number."""
+    url: Text = derived(lambda config: text("http://host:", config.port))
+    """A default that depends on another option."""
+
+
+class Parts(Options):
+    """The options of the modules below."""
+
+    parts: dict[Name, dict[Name, Part]] = {}
+    """Parts by two names."""
+    extra: bool = False
+    """A condition."""
+
+
+@define("sample", path="sample", declares=["parts", "extra"])
+def sample(cfg: Parts) -> dict[str, Any]:
+    """A sample."""
+    return {
+        "made": merge(
+            each(
+                cfg.parts,
+                lambda a, group: each(group, lambda b, part: {text(a, "-", b): part.url}),
+            ),
+            {"fixed": default("mine"), "also": only_if(cfg.extra, "yes")},
+        ),
+    }
+
+
+def made(parts: dict[str, Any], *, extra: bool = False) -> Any:
+    values = Parts.model_validate({"parts": parts, "extra": extra})
+    return evaluate_modules([sample], values, stub_programs)
+
+
+def test_parts_are_merged_and_absent_ones_left_out() -> None:
+    assert made({"a": {"b": {}}}) == {"made": {"a-b": "http://host:3", "fixed": "mine"}}
+    assert made({}, extra=True) == {"made": {"also": "yes", "fixed": "mine"}}
+
+
+def test_a_default_gives_way() -> None:
+    values = Parts(parts={"a": {"b": Part()}})
+
+    @define("other", path="sample")
+    def other(_: Parts) -> dict[str, Any]:
+        """Another module."""
+        return {"made": {"fixed": "yours"}}
+
+    both = evaluate_modules([sample, other], values, stub_programs)
+    assert both["made"]["fixed"] == "yours"
+
+
+def test_two_values_under_one_name_are_a_conflict_with_its_path() -> None:
+    # `a` with `b-c` and `a-b` with `c` give one name.
+    clash = {"a": {"b-c": {"port": 1}}, "a-b": {"c": {"port": 2}}}
+    with pytest.raises(MergeConflictError, match=r"made\.a-b-c: conflicting values"):
+        made(clash)
+
+
+def test_the_printed_module_reads_well() -> None:
+    assert sample.nix("just modules") == SAMPLE
+
+
+SAMPLE = """\
+# A sample.
+#
+# Made by `just modules` from tests.definitions_test; do not edit.
+{
+  config,
+  lib,
+  ...
+}:
+
+let
+  cfg = config.sample;
+in
+{
+  options.sample = {
+    parts = lib.mkOption {
+      type = lib.types.attrsOf (lib.types.attrsOf (lib.types.submodule (
+        { config, ... }:
+        {
+          options = {
+            port = lib.mkOption {
+              type = lib.types.ints.between 1 9;
+              default = 3;
+              description = "A number.";
+            };
+            url = lib.mkOption {
+              type = lib.types.str;
+              default = "http://host:${toString config.port}";
+              defaultText = lib.literalExpression "\\"http://host:\\${toString config.port}\\"";
+              description = "A default that depends on another option.";
+            };
+          };
+        }
+      )));
+      default = { };
+      description = "Parts by two names.";
+      apply = lib.mapAttrs (
+        name: value:
+        lib.throwIf (builtins.match "[a-z][a-z0-9-]*" name == null) (
+          "Parts.parts: the name does not match [a-z][a-z0-9-]*: " + name
+        ) value
+      );
+    };
+    extra = lib.mkOption {
+      type = lib.types.bool;
+      default = false;
+      description = "A condition.";
+    };
+  };
+
+  config.made = lib.mkMerge [
+    (lib.mkMerge (lib.mapAttrsToList (
+      a: group:
+      lib.mkMerge (lib.mapAttrsToList (b: part: {
+        "${a}-${b}" = part.url;
+      }) group)
+    ) cfg.parts))
+    {
+      fixed = lib.mkDefault "mine";
+      also = lib.mkIf cfg.extra "yes";
+    }
+  ];
+}
+"""
+
+
+def test_variables_that_would_clash_are_renamed() -> None:
+    view = zoo()
+    nested = each(view.animals, lambda lib, _: {lib: named("lib", text("x", lib))})  # type: ignore[arg-type,return-value]
+    printed = print_expression(_closed(nested))
+    assert "lib2: name:" in printed
+    assert 'lib3 = "x${lib2}";' in printed
+
+
+def _closed(value: Any) -> Any:
+    """The expression with the configuration replaced by an empty set."""
+    from nixgen.nodes import Attrs, Map, MkMerge  # noqa: PLC0415
+    from nixgen.views import node  # noqa: PLC0415
+
+    tree = node(value)
+    assert isinstance(tree, MkMerge)
+    assert isinstance(tree.parts, Map)
+    inner = tree.parts
+    return MkMerge(Map(inner.into, inner.parameters, inner.body, Attrs(())))
+
+
+@pytest.mark.parametrize(
+    ("annotation", "message"),
+    [
+        (str, r"write nixgen\.Text"),
+        (float, "float has no option type"),
+        (int | bool, "only `X | None`"),
+        (dict[str, bool], r"write nixgen\.Text"),
+        (tuple[int, ...], "has no option type"),
+    ],
+)
+def test_a_field_without_option_type_is_refused(annotation: Any, message: str) -> None:
+    model = type("Bad", (Options,), {"__annotations__": {"field": annotation}, "__module__": "x"})
+    with pytest.raises(DefinitionError, match=message):
+        declarations(model, "config")
+
+
+def test_an_option_without_description_is_refused() -> None:
+    class Silent(BaseModel):
+        field: bool = False
+
+    with pytest.raises(DefinitionError, match="needs a description"):
+        declarations(Silent, "config")
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        *("a.b", "^a", "a$", r"\d", "a*?", "a++", "(?:a)", "[^a]", "[^a]b", "[^a]{2}", "[a&&b]"),
+        *("é", "[é]", r"[\n]", "[[:word:]]", "[]", "a**", "(?i)a"),
+    ],
+)
+def test_a_pattern_that_means_two_things_is_refused(pattern: str) -> None:
+    with pytest.raises(DefinitionError, match="pattern"):
+        Pattern(pattern)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "yes", "no"),
+    [
+        ("[a-z]+", ["a", "zz"], ["", "a\n", "A", "é"]),
+        ("/[^[:cntrl:]]*", ["/", "/a b%é"], ["a", "/\n", "/\x7f"]),
+        (r"[^\\ ]+( [^\\ ]+)*", ["a b", "é"], ["a ", "a\\b", "a  b"]),
+        ("a{2}|b", ["aa", "b"], ["a", "aab", "bb"]),
+    ],
+)
+def test_a_pattern_matches_the_whole_in_pydantic_as_here(
+    pattern: str,
+    yes: list[str],
+    no: list[str],
+) -> None:
+    checked = Pattern(pattern)
+    model = type(
+        "Model",
+        (BaseModel,),
+        {"__annotations__": {"field": Annotated[str, matching(pattern)]}},
+    )
+    for value in yes:
+        assert checked.matches(value)
+        model.model_validate({"field": value})
+    for value in no:
+        assert not checked.matches(value)
+        with pytest.raises(ValidationError):
+            model.model_validate({"field": value})
+
+
+def test_a_pattern_knows_which_characters_can_occur() -> None:
+    assert Pattern("[a-c]+x").may_hold == frozenset("abcx")
+    assert "%" in Pattern("/[^[:cntrl:]]*").may_hold
+    assert "\n" not in Pattern("/[^[:cntrl:]]*").may_hold
+    assert "\n" in Pattern("[^a]*").may_hold
