@@ -14,17 +14,22 @@ from typing import Any, TypeVar, cast
 from nixgen import primitives, types
 from nixgen.errors import DefinitionError
 from nixgen.nodes import (
+    Apply,
     Binary,
     Choose,
     If,
     Literal,
     Map,
+    MkDefault,
+    MkIf,
+    MkMerge,
     Node,
     Not,
     Optionals,
     PackageNamed,
     Program,
     Var,
+    children,
 )
 from nixgen.views import (
     View,
@@ -73,7 +78,11 @@ def true_false(value: bool) -> str:  # noqa: FBT001 - the value is the subject
 
 def json_text(value: Any) -> str:
     """A configuration file's content as JSON."""
-    return cast("str", View(apply(primitives.TO_JSON, value), types.Str()))
+    made = node(value)
+    if _holds_definition(made):
+        message = f"only_if, default, merge, each make part of a configuration, no data: {value!r}"
+        raise DefinitionError(message)
+    return cast("str", View(Apply(primitives.TO_JSON, (made,)), types.Str()))
 
 
 def join(separator: str, items: Sequence[str]) -> str:
@@ -246,6 +255,12 @@ def flatten(lists: Sequence[Sequence[T]]) -> list[T]:
 
 
 # Helpers.
+
+
+def _holds_definition(made: Node) -> bool:
+    if isinstance(made, MkIf | MkDefault | MkMerge):
+        return True
+    return any(_holds_definition(child) for child in children(made))
 
 
 def _chain(operator: str, conditions: Sequence[bool]) -> bool:

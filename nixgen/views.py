@@ -166,6 +166,10 @@ def lift(value: Any) -> View:
 
 def _lift_list(values: Iterable[Any]) -> View:
     views = [lift(value) for value in values]
+    for view in views:
+        if isinstance(type_of(view), types.Definition):
+            message = f"a part of a configuration cannot stand in a list: {view!r}"
+            raise DefinitionError(message)
     of = common([type_of(view) for view in views])
     return View(Items(tuple(node(view) for view in views)), types.ListOf(of))
 
