@@ -19,7 +19,7 @@ test: system-packages venv ## run all tests (STRICT=1: fail where a system progr
 	.venv/bin/pytest -n 2 $(ARGS)
 
 demo: system-packages venv ## show the project at work on this computer
-	scripts/demo
+	.venv/bin/python scripts/demo.py
 
 venv: .venv/installed ## make .venv from requirements.lock, with this project in it
 
