@@ -158,6 +158,7 @@ in
       {
         "netns-${name}" = lib.mkIf (c.network == "private") {
           description = "Network namespace of container ${name}";
+          unitConfig.StopWhenUnneeded = true;
           serviceConfig = lib.mkMerge [
             confined
             {
@@ -252,6 +253,7 @@ in
                 else
                   [ "--directory=/var/lib/${state}" "--bind-ro=/nix/store" ]
               )
+              ++ lib.optional (c.system == null) "systemd.firstboot=off"
               ++ lib.optional (c.system != null) "${c.system}/init"
             );
             StateDirectory = [ state "${state}/usr" ];

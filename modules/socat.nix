@@ -135,12 +135,7 @@ in
                   ExecStartPre =
                     lib.optional (
                       f.protocol == "tcp" && f.probe == "tcp"
-                    ) (utils.escapeSystemdExecArgs [
-                      socat
-                      "-u"
-                      "OPEN:/dev/null"
-                      "TCP4:${c.address}:${toString f.innerPort},forever,interval=0.1"
-                    ])
+                    ) "-${utils.escapeSystemdExecArgs [ socat "-u" "OPEN:/dev/null" "TCP4:${c.address}:${toString f.innerPort},forever,interval=0.1" ]}"
                     ++ lib.optional (lib.hasPrefix "http:" f.probe) (utils.escapeSystemdExecArgs [
                       (lib.getExe' pkgs.curl "curl")
                       "--silent"
@@ -199,12 +194,7 @@ in
                 ExecStartPre =
                   lib.optional (
                     f.protocol == "tcp" && f.probe == "tcp"
-                  ) (utils.escapeSystemdExecArgs [
-                    socat
-                    "-u"
-                    "OPEN:/dev/null"
-                    "TCP4:127.0.0.1:${toString f.port},forever,interval=0.1"
-                  ])
+                  ) "-${utils.escapeSystemdExecArgs [ socat "-u" "OPEN:/dev/null" "TCP4:127.0.0.1:${toString f.port},forever,interval=0.1" ]}"
                   ++ lib.optional (lib.hasPrefix "http:" f.probe) (utils.escapeSystemdExecArgs [
                     (lib.getExe' pkgs.curl "curl")
                     "--silent"

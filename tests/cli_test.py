@@ -57,10 +57,15 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
     written = files(out)
     names = {re.sub("[0-9a-f]{8}", "HASH", name) for name in written}
     units = "systemd/alpha/containers/web0/units"
+    wants = "systemd/alpha/host/multi-user.target.wants"
     assert names == {
         *("flake.nix", "manifest.json", "hosts/alpha.nix"),
         *("classes/web-HASH.nix", "classes/empty-HASH.nix"),
         "systemd/alpha/host/netns-web0.service",
+        *(f"{wants}/container@web{n}.service" for n in (0, 1)),
+        *(f"{wants}/socat-web0-{forward}.service" for forward in ("admin", "httpgw")),
+        "systemd/alpha/host/container@web0.service.wants/socat-web0-admin.service",
+        "systemd/alpha/host/container@web0.service.wants/socat-web0-httpgw.service",
         "systemd/alpha/host/container@web0.service",
         "systemd/alpha/host/container@web1.service",
         "systemd/alpha/host/socat-web0-admin.service",

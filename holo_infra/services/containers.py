@@ -70,6 +70,7 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
     ]
     return unit(
         text("Network namespace of container ", name),
+        unit_config={"StopWhenUnneeded": True},
         service=[
             CONFINED,
             {
@@ -133,6 +134,8 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
                         ],
                         [text("--directory=/var/lib/", state), "--bind-ro=/nix/store"],
                     ),
+                    # What init is, or is told: an empty /etc would make it ask its user questions.
+                    when(c.system == None, "systemd.firstboot=off"),  # noqa: E711
                     if_given(c.system, lambda system: [text(system, "/init")]),
                 ),
                 "StateDirectory": [state, text(state, "/usr")],

@@ -1,6 +1,6 @@
 """The target `systemd`: plain unit files of each host and of each of its containers.
 
-`systemd/HOST/host/` belongs in `/etc/systemd/system`, `systemd/HOST/containers/` in
+Units are enabled by links beside them. `systemd/HOST/host/` belongs in `/etc/systemd/system`, `systemd/HOST/containers/` in
 `/etc/holo/containers` of the host.
 """
 
@@ -28,22 +28,20 @@ def systemd(fleet: LoweredFleet) -> Files:
 
 def _host(host: LoweredHost, contents: dict[str, Any]) -> Files:
     config = evaluate(host.options)
-    files: Files = {
-        f"host/{name}.service": render(unit) for name, unit in _services(config).items()
-    }
+    files = _units("host", config)
     for path, entry in config.get("environment", {}).get("etc", {}).items():
         files[path.removeprefix("holo/")] = entry["text"]
     for container, class_name in host.classes.items():
-        for name, unit in _services(contents[class_name]).items():
-            folder = f"containers/{container}/units"
-            files[f"{folder}/{name}.service"] = render(unit)
-            for target in unit.get("wantedBy", []):
-                link = f"{folder}/{target}.wants/{name}.service"
-                files[link] = Link(f"../{name}.service")
+        files |= _units(f"containers/{container}/units", contents[class_name])
         files[f"containers/{container}/presets/00-holo.preset"] = PRESET
     return files
 
 
-def _services(config: Any) -> dict[str, Any]:
-    services: dict[str, Any] = config.get("systemd", {}).get("services", {})
-    return services
+def _units(folder: str, config: Any) -> Files:
+    """Unit files, and the links by which they are enabled: the folder as systemd reads it."""
+    files: Files = {}
+    for name, unit in config.get("systemd", {}).get("services", {}).items():
+        files[f"{folder}/{name}.service"] = render(unit)
+        for target in unit.get("wantedBy", []):
+            files[f"{folder}/{target}.wants/{name}.service"] = Link(f"../{name}.service")
+    return files

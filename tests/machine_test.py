@@ -1,0 +1,258 @@
+"""Compiled hosts run by a real systemd, in a machine with containers nested in it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from holo_infra import BindMount, Container, Fleet, Host, Unit
+from holo_infra.allocate import Allocation, allocate
+from holo_infra.lower import lower
+from holo_infra.plan import write
+from holo_infra.targets.systemd import systemd
+from tests.support.lab import machine
+from tests.support.values import HOSTILE, text
+from vmtests import NspawnMachine
+
+pytestmark = pytest.mark.needs("nspawn", "socat", "ip", "busybox", "curl")
+
+
+def wait(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "did not come true in time"
+        time.sleep(0.05)
+
+
+# The example, as it runs.
+
+FORWARDS = {
+    8000: "holochain0",
+    8080: "holochain0",
+    8001: "holochain1",
+    8081: "holochain1",
+    8002: "holochain2",
+    8082: "holochain2",
+}
+
+
+@pytest.fixture(scope="module")
+def alpha(compiled_example: Path) -> Iterator[NspawnMachine]:
+    with machine(compiled_example, "alpha") as running:
+        for unit in (
+            f"socat-holochain{n}-{f}.service" for n in range(3) for f in ("admin", "httpgw")
+        ):
+            running.wait_for_unit(unit)
+        yield running
+
+
+def fetch(host: NspawnMachine, address: str) -> str | None:
+    """The identity that answers at an address; None where nothing does."""
+    done = host.execute(["curl", "-sS", "--max-time", "3", f"http://{address}/identity.env"])
+    return done.stdout.decode() if done.returncode == 0 else None
+
+
+def test_each_forward_gives_its_own_containers_bytes(alpha: NspawnMachine) -> None:
+    for port, container in FORWARDS.items():
+        index = container[-1]
+        identity = f"HOLO_CONTAINER={container}\nHOLO_ADDRESS=10.0.{85 + int(index)}.2\n"
+        assert fetch(alpha, f"127.0.0.1:{port}") == identity
+
+
+def test_the_service_is_reached_by_the_inner_port_only(alpha: NspawnMachine) -> None:
+    assert fetch(alpha, "10.0.85.2:8001") is not None
+    assert fetch(alpha, "10.0.85.2:8000") is None  # the service itself is on 127.0.0.1
+    assert fetch(alpha, "10.0.85.1:8000") is None  # the host's half is on 127.0.0.1 too
+
+
+def test_a_forward_follows_its_container(alpha: NspawnMachine) -> None:
+    units = ["socat-holochain1-admin", "socat-holochain1-httpgw", "netns-holochain1"]
+    alpha.systemctl("restart", "container@holochain1")
+    wait(lambda: fetch(alpha, "127.0.0.1:8001") is not None)
+    alpha.systemctl("stop", "container@holochain1")
+
+    def states() -> list[str]:
+        return [alpha.execute(["systemctl", "is-active", u]).stdout.decode().strip() for u in units]
+
+    wait(lambda: states() == ["inactive"] * 3)
+    assert fetch(alpha, "127.0.0.1:8001") is None
+    assert "holochain1" not in alpha.succeed(["ip", "netns"])
+    assert fetch(alpha, "127.0.0.1:8000") is not None  # the others are not touched
+    alpha.systemctl("start", "container@holochain1")
+    wait(lambda: fetch(alpha, "127.0.0.1:8001") is not None)
+
+
+def test_a_forward_opens_only_when_the_service_is_ready(alpha: NspawnMachine) -> None:
+    inside = ["systemctl", "--machine=holochain2"]
+    alpha.succeed([*inside, "stop", "admin"])
+    alpha.systemctl("restart", "--no-block", "socat-holochain2-admin")
+    alpha.succeed([*inside, "restart", "--no-block", "socat-internal-admin-forwarder"])
+    wait(lambda: fetch(alpha, "127.0.0.1:8002") is None)
+    done = alpha.execute(["curl", "-sS", "--max-time", "3", "http://10.0.87.2:8001/"])
+    assert b"Couldn't connect" in done.stderr  # refused, not accepted and dropped
+    state = alpha.execute([*inside, "is-active", "socat-internal-admin-forwarder"]).stdout
+    assert state == b"activating\n"
+    alpha.succeed([*inside, "start", "admin"])
+    wait(lambda: fetch(alpha, "127.0.0.1:8002") is not None)
+
+
+# Hostile values, as they arrive.
+
+KEEP = (
+    'printf \'%s\\0\' "$@" > "$STATE_DIRECTORY/arguments"; '
+    'env -0 > "$STATE_DIRECTORY/environment"; '
+    'touch "$STATE_DIRECTORY/done"; exec sleep 1000'
+)
+COUNT = 60
+
+
+def accepted(build: Callable[[str], Unit], rng: random.Random) -> tuple[str, int]:
+    """A hostile value that the model accepts, and how many it refused before."""
+    refused = 0
+    while True:
+        value = text(rng)
+        try:
+            build(value)
+        except ValidationError:
+            refused += 1
+        else:
+            return value, refused
+
+
+def path_name(rng: random.Random) -> str:
+    """A hostile name of a file, as the model accepts it in a path."""
+    while True:
+        name = text(rng).replace("/", "")
+        if name not in {"", ".", ".."} and name.isprintable():
+            return name
+
+
+@pytest.fixture(scope="module")
+def values() -> Container:
+    """A container full of hostile values."""
+    rng = random.Random(17)
+    units = {}
+    for number in range(COUNT):
+        description, _ = accepted(lambda v: Unit(description=v, exec_start=["x"]), rng)
+        variables = {
+            f"HOSTILE_{n}": accepted(
+                lambda v: Unit(exec_start=["x"], environment={"A": v}),
+                rng,
+            )[0]
+            for n in range(3)
+        }
+        arguments = [text(rng) for _ in range(4)] + rng.sample(HOSTILE, 3)
+        units[f"u{number}"] = Unit(
+            description=description,
+            exec_start=["/bin/sh", "-c", KEEP, "sh", *arguments],
+            environment=variables,
+        )
+    mounts = {f"/mnt/{n}{path_name(rng)}": f"/srv/{n}{path_name(rng)}" for n in range(30)}
+    units["mounts"] = Unit(
+        exec_start=[
+            *("/bin/sh", "-c", 'cat "$@" > "$STATE_DIRECTORY/seen"; exec sleep 1000', "sh"),
+            *(f"{inside}/content" for inside in mounts),
+        ],
+    )
+    return Container(
+        units=units,
+        bind_mounts={inside: BindMount(source=source) for inside, source in mounts.items()},
+    )
+
+
+@pytest.fixture(scope="module")
+def hostile(values: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
+    folder = tmp_path_factory.mktemp("hostile")
+    fleet = Fleet(name="hostile", hosts={"alpha": Host(containers={"c": values})})
+    write(systemd(lower(fleet, allocate(fleet, Allocation()))), folder / "out")
+    for number, mount in enumerate(values.bind_mounts.values()):
+        source = folder / "srv" / mount.source.removeprefix("/srv/")
+        source.mkdir(parents=True)
+        (source / "content").write_text(f"{number}\n")
+    with machine(folder / "out", "alpha", {"/srv": folder / "srv"}) as running:
+        running.wait_for_unit("container@c.service")
+        yield running
+
+
+def inside(host: NspawnMachine, *command: str) -> bytes:
+    """The output of a command in the container's name spaces."""
+    leader = host.succeed(["machinectl", "show", "c", "--property=Leader", "--value"]).strip()
+    entered = host.execute(["nsenter", f"--target={leader}", "--all", *command])
+    assert entered.returncode == 0, entered
+    return entered.stdout
+
+
+def test_arguments_and_environment_arrive_as_they_were_written(
+    hostile: NspawnMachine,
+    values: Container,
+) -> None:
+    for name, unit in values.units.items():
+        if name == "mounts":
+            continue
+        state = f"/var/lib/{name}"
+        wait(lambda state=state: b"done" in inside(hostile, "ls", f"{state}/"))  # type: ignore[misc]
+        arguments = inside(hostile, "cat", f"{state}/arguments").decode().split("\0")[:-1]
+        assert arguments == unit.exec_start[4:], name
+        seen = inside(hostile, "cat", f"{state}/environment").decode().split("\0")[:-1]
+        environment = dict(assignment.split("=", 1) for assignment in seen)
+        for variable, value in unit.environment.items():
+            assert environment[variable] == value, name
+
+
+def test_descriptions_arrive_as_they_were_written(
+    hostile: NspawnMachine,
+    values: Container,
+) -> None:
+    for name, unit in values.units.items():
+        shown = inside(hostile, "systemctl", "show", "--property=Description", "--value", name)
+        assert shown.decode() == f"{unit.description or name}\n"
+
+
+def test_mount_paths_arrive_as_they_were_written(hostile: NspawnMachine) -> None:
+    wait(lambda: inside(hostile, "cat", "/var/lib/mounts/seen").count(b"\n") == 30)
+    seen = inside(hostile, "cat", "/var/lib/mounts/seen").decode().split()
+    assert seen == [str(number) for number in range(30)]
+
+
+def test_no_unit_had_anything_to_complain_about(hostile: NspawnMachine) -> None:
+    loaded = inside(hostile, "journalctl", "--no-pager", "--output=cat", "_PID=1").decode()
+    assert "u59.service" in loaded
+    for complaint in ("Failed to parse", "ignoring", "Invalid", "Unknown key", "Unbalanced"):
+        assert complaint not in loaded
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("description", "one\ntwo"),
+        ("description", "ends with a continuation\\"),
+        ("description", " space"),
+        ("exec_start", ["+/bin/sh"]),
+        ("exec_start", ["-sh"]),
+        ("exec_start", ["/bin/${x}"]),
+        ("exec_start", ["bin/sh"]),
+        ("exec_start", []),
+        ("exec_start", ["sh", "a\0b"]),
+        ("environment", {"A": "a\x01b"}),
+        ("environment", {"A": "a\rb"}),
+        ("environment", {"A=B": "x"}),
+        ("environment", {"A B": "x"}),
+    ],
+)
+def test_what_a_unit_file_cannot_hold_is_refused(field: str, value: object) -> None:
+    good: dict[str, object] = {"exec_start": ["sh"]}
+    with pytest.raises(ValidationError, match=rf"Unit\n{field}"):
+        Unit.model_validate({**good, field: value})
+
+
+@pytest.mark.parametrize("path", ["relative", "/line\nbreak", "", "/tab\t"])
+def test_a_mount_path_that_cannot_be_held_is_refused(path: str) -> None:
+    with pytest.raises(ValidationError, match="match pattern"):
+        BindMount(source=path)
+    with pytest.raises(ValidationError, match="match pattern"):
+        Container(bind_mounts={path: BindMount(source="/x")})
