@@ -209,9 +209,14 @@ in
                 "-${utils.escapeSystemdExecArgs [ ip "netns" "delete" name ]}"
               ];
               CapabilityBoundingSet = "CAP_NET_ADMIN CAP_SYS_ADMIN";
+              DevicePolicy = "closed";
               IPAddressDeny = "any";
-              RestrictAddressFamilies = [ "AF_NETLINK AF_UNIX" ];
-              SystemCallFilter = [ "@system-service @mount setns unshare" ];
+              KeyringMode = "private";
+              ProtectClock = true;
+              ProtectHostname = true;
+              RestrictAddressFamilies = "AF_NETLINK";
+              RestrictNamespaces = "net mnt";
+              SystemCallFilter = "@system-service @mount";
             }
           ];
         };
@@ -236,25 +241,27 @@ in
                 "--machine=${name}"
                 "--bind-ro=${folder}/identity.env:/etc/holo/identity.env"
               ]
-              ++ lib.optional (c.network == "private") "--network-namespace-path=/run/netns/${name}"
+              ++ lib.optionals (c.network == "private") [
+                "--network-namespace-path=/run/netns/${name}"
+                "--capability=CAP_NET_ADMIN"
+              ]
               ++ lib.mapAttrsToList (
                 inside: mount:
                 "${if mount.writable then "--bind=" else "--bind-ro="}${lib.replaceStrings [ "\\" ":" ] [ "\\\\" "\\:" ] mount.source}:${lib.replaceStrings [ "\\" ":" ] [ "\\\\" "\\:" ] inside}"
               ) c.bindMounts
-              ++ (
-                if c.system == null then
-                  [
-                    "--directory=/"
-                    "--volatile=yes"
-                    "--boot"
-                    "--bind-ro=${folder}/units:/etc/systemd/system"
-                    "--bind-ro=${folder}/presets:/etc/systemd/system-preset"
-                  ]
-                else
-                  [ "--directory=/var/lib/${state}" "--bind-ro=/nix/store" ]
-              )
-              ++ lib.optional (c.system == null) "systemd.firstboot=off"
-              ++ lib.optional (c.system != null) "${c.system}/init"
+              ++ lib.optionals (c.system != null) [
+                "--directory=/var/lib/${state}"
+                "--bind-ro=/nix/store"
+                "${c.system}/init"
+              ]
+              ++ lib.optionals (!(c.system != null)) [
+                "--directory=/"
+                "--volatile=yes"
+                "--boot"
+                "--bind-ro=${folder}/units:/etc/systemd/system"
+                "--bind-ro=${folder}/presets:/etc/systemd/system-preset"
+                "systemd.firstboot=off"
+              ]
             );
             StateDirectory = [ state "${state}/usr" ];
             StateDirectoryMode = "0755";

@@ -131,7 +131,7 @@ in
             StateDirectory = name;
             CapabilityBoundingSet = "";
             PrivateUsers = true;
-            RestrictAddressFamilies = [ "AF_INET AF_INET6 AF_UNIX" ];
+            RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
           }
         ];
       };

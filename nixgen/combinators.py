@@ -135,6 +135,11 @@ def if_given(value: T | None, then: Callable[[T], Sequence[S]]) -> list[S]:
     return cast("list[S]", View(Optionals(node(given), node(listed)), type_of(listed)))
 
 
+def given(value: object) -> bool:
+    """Whether a value that may be null is not."""
+    return cast("bool", _unwrap(value, "given")[1])
+
+
 def coalesce(value: T | None, otherwise: T) -> T:
     """A value, or another where it is null."""
     inner, given = _unwrap(value, "coalesce")

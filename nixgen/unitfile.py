@@ -113,34 +113,32 @@ def words(line: str) -> list[str]:
     Specifiers and variables are left as they are. Raises ValueError for an open quotation.
     """
     found: list[str] = []
-    word: list[str] | None = None
+    word: list[str] = []
+    started = False  # a word may be empty, between quotes
     quote = ""
     position = 0
     while position < len(line):
         character = line[position]
-        if character == "\\" and (match := _ESCAPE.match(line, position)):
-            word = word if word is not None else []
-            word.append(_unescape(match))
-            position = match.end()
+        match = _ESCAPE.match(line, position) if character == "\\" else None
+        position = match.end() if match else position + 1
+        if not quote and not match and character in " \t":
+            if started:
+                found.append("".join(word))
+            word, started = [], False
             continue
-        position += 1
-        if quote:
-            if character == quote:
-                quote = ""
-            else:
-                word.append(character)
-        elif character in "\"'":
-            quote, word = character, word if word is not None else []
-        elif character in " \t":
-            found += ["".join(word)] if word is not None else []
-            word = None
+        started = True
+        if match:
+            word.append(_unescape(match))
+        elif character == quote:
+            quote = ""
+        elif not quote and character in "\"'":
+            quote = character
         else:
-            word = word if word is not None else []
             word.append(character)
     if quote:
         message = f"a quotation is not closed: {line!r}"
         raise ValueError(message)
-    return [*found, "".join(word)] if word is not None else found
+    return [*found, "".join(word)] if started else found
 
 
 def _unescape(match: re.Match[str]) -> str:

@@ -84,7 +84,7 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
     assert web0["forwards"]["admin"] == {"protocol": "tcp", "host_port": 8000, "inner_port": 8001}
     identity = written["systemd/alpha/containers/web0/identity.env"]
     assert identity == b"HOLO_CONTAINER=web0\nHOLO_ADDRESS=10.0.85.2\n"
-    assert not [path for path in out.rglob(".*")]
+    assert not list(out.rglob(".*"))
 
 
 def test_a_second_run_writes_nothing(fleet: Path) -> None:
@@ -208,7 +208,7 @@ MISTAKES = {
     "clash": (
         GOOD.replace("port=8000)", "port=8000, host_port=8080)"),
         ["compile", "FLEET", "--out", "OUT"],
-        "fleet.py: error: hosts.alpha.containers.web0.forwards.httpgw.host_port: port 8080 is taken",
+        "hosts.alpha.containers.web0.forwards.httpgw.host_port: port 8080 is taken by hosts.alpha",
         "hint: leave host_port out of one of the two",
     ),
 }

@@ -87,7 +87,7 @@ def spoiled(rng: random.Random) -> Any:
     if isinstance(holder, dict) and rng.random() < 0.3:
         holder[rng.choice([text(rng) or "x", "Web", "a_b", "-", "8000", "extra"])] = holder.pop(key)
     else:
-        choices = [
+        choices: list[Any] = [
             None,
             True,
             -1,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from nixgen import (
     DefinitionError,
@@ -88,7 +88,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "number in environment": (lambda z: unit("a", environment={"A": z.gate}), "is text"),
     "text in environment": (lambda z: unit("a", environment={"A": z.motto}), "control"),
     "true_false of text": (lambda z: true_false(z.motto), "type Bool"),
-    "a definition in a list": (lambda z: text("a", [only_if(z.open, 1)]), "part of a configur"),
+    "a definition in a list": (lambda z: concat([only_if(z.open, 1)]), "part of a configur"),
     "a definition in data": (lambda z: json_text({"a": only_if(z.open, 1)}), "part of a configur"),
 }
 
@@ -245,7 +245,7 @@ in
 
 def test_variables_that_would_clash_are_renamed() -> None:
     view = zoo()
-    nested = each(view.animals, lambda lib, _: {lib: named("lib", text("x", lib))})  # type: ignore[arg-type,return-value]
+    nested = each(view.animals, lambda lib, _: {lib: named("lib", text("x", lib))})
     printed = print_expression(_closed(nested))
     assert "lib2: name:" in printed
     assert 'lib3 = "x${lib2}";' in printed
@@ -314,11 +314,7 @@ def test_a_pattern_matches_the_whole_in_pydantic_as_here(
     no: list[str],
 ) -> None:
     checked = Pattern(pattern)
-    model = type(
-        "Model",
-        (BaseModel,),
-        {"__annotations__": {"field": Annotated[str, matching(pattern)]}},
-    )
+    model = create_model("Model", field=(Annotated[str, matching(pattern)], ...))
     for value in yes:
         assert checked.matches(value)
         model.model_validate({"field": value})

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from holo_infra.model.options import Holo
-from nixgen import literals, types
+from nixgen import RefusedValueError, types
 from nixgen.evaluator import evaluate
 from nixgen.layout import layout
 from nixgen.nodes import Node
@@ -74,7 +74,7 @@ def test_names_with_a_meaning_of_their_own_survive_beside_others(nix: Nix, name:
 
 @pytest.mark.parametrize("value", ["a\0b", "\ud800", 2**63, -(2**63) - 1])
 def test_what_nix_cannot_hold_is_refused(value: Any) -> None:
-    with pytest.raises(literals.RefusedValueError, match=r"NUL|Unicode|does not fit"):
+    with pytest.raises(RefusedValueError, match=r"NUL|Unicode|does not fit"):
         node(value)
 
 
@@ -102,7 +102,8 @@ def random_tree(rng: random.Random) -> tuple[int, Node]:
 @pytest.mark.needs("nix")
 def test_python_and_nix_agree_on_random_expressions(nix: Nix, nixpkgs: Path) -> None:
     rng = random.Random(7)
-    sources, expected = [], []
+    sources: list[str] = []
+    expected: list[Any] = []
     kinds: set[str] = set()
     while len(sources) < 1000:
         zoo = of_model(rng, Zoo)

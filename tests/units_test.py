@@ -31,8 +31,7 @@ def folders(bundle: Path) -> Iterator[Path]:
     for host in (bundle / "systemd").iterdir():
         if (host / "host").exists():
             yield host / "host"
-        for container in (host / "containers").glob("*/units"):
-            yield container
+        yield from (host / "containers").glob("*/units")
 
 
 def verify(units: Path, root: Path) -> str:

@@ -15,10 +15,12 @@ from nixgen import (
     define,
     each,
     exe,
+    given,
     if_,
     if_given,
     map_items,
     named,
+    not_,
     only_if,
     text,
     when,
@@ -91,12 +93,17 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
                     exec_line(ip, "-n", name, "link", "set", "lo", "up"),
                 ],
                 "ExecStopPost": clean,
-                # Exposed to 5: `ip netns add` mounts the namespace for all of the host to see, so the
-                # unit can have no mount namespace of its own, and needs these two capabilities.
+                # Exposed to 4: `ip netns add` mounts the namespace for all of the host to see, so
+                # the unit can have no mount namespace of its own, and needs two capabilities.
                 "CapabilityBoundingSet": "CAP_NET_ADMIN CAP_SYS_ADMIN",
+                "DevicePolicy": "closed",
                 "IPAddressDeny": "any",
-                "RestrictAddressFamilies": ["AF_NETLINK AF_UNIX"],
-                "SystemCallFilter": ["@system-service @mount setns unshare"],
+                "KeyringMode": "private",
+                "ProtectClock": True,
+                "ProtectHostname": True,
+                "RestrictAddressFamilies": "AF_NETLINK",
+                "RestrictNamespaces": "net mnt",
+                "SystemCallFilter": "@system-service @mount",
             },
         ],
     )
@@ -112,8 +119,8 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
         after=concat(["network.target"], when(private, namespace)),
         binds_to=when(private, namespace),
         wanted_by=["multi-user.target"],
-        # Not sandboxed: systemd-nspawn makes the namespaces, mounts and devices of a machine, and
-        # is the sandbox of what runs in it.
+        # Exposed to 9.5: systemd-nspawn makes the namespaces, mounts and devices of a machine, and
+        # is itself the sandbox of what runs in it, which inherits what is forbidden here.
         service=[
             {
                 "Type": "notify",
@@ -123,20 +130,26 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
                     *("--settings=no", "--link-journal=no", "--resolv-conf=off", "--timezone=off"),
                     text("--machine=", name),
                     text("--bind-ro=", folder, "/identity.env:", IDENTITY),
-                    when(private, text("--network-namespace-path=/run/netns/", name)),
-                    map_items(c.bind_mounts, _bind_mount),
-                    if_(
-                        c.system == None,  # noqa: E711 - recorded as a comparison
-                        [
-                            *("--directory=/", "--volatile=yes", "--boot"),
-                            text("--bind-ro=", folder, "/units:/etc/systemd/system"),
-                            text("--bind-ro=", folder, "/presets:/etc/systemd/system-preset"),
-                        ],
-                        [text("--directory=/var/lib/", state), "--bind-ro=/nix/store"],
+                    when(
+                        private,
+                        text("--network-namespace-path=/run/netns/", name),
+                        "--capability=CAP_NET_ADMIN",  # as nspawn gives with --private-network
                     ),
-                    # What init is, or is told: an empty /etc would make it ask its user questions.
-                    when(c.system == None, "systemd.firstboot=off"),  # noqa: E711
-                    if_given(c.system, lambda system: [text(system, "/init")]),
+                    map_items(c.bind_mounts, _bind_mount),
+                    if_given(
+                        c.system,
+                        lambda system: [
+                            *(text("--directory=/var/lib/", state), "--bind-ro=/nix/store"),
+                            text(system, "/init"),
+                        ],
+                    ),
+                    when(
+                        not_(given(c.system)),
+                        *("--directory=/", "--volatile=yes", "--boot"),
+                        text("--bind-ro=", folder, "/units:/etc/systemd/system"),
+                        text("--bind-ro=", folder, "/presets:/etc/systemd/system-preset"),
+                        "systemd.firstboot=off",  # an empty /etc would make init ask questions
+                    ),
                 ),
                 "StateDirectory": [state, text(state, "/usr")],
                 "StateDirectoryMode": "0755",

@@ -37,7 +37,7 @@ def _service(name: str, u: Unit) -> dict[str, Any]:
                 "StateDirectory": name,
                 "CapabilityBoundingSet": "",
                 "PrivateUsers": True,
-                "RestrictAddressFamilies": ["AF_INET AF_INET6 AF_UNIX"],
+                "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
             },
         ],
     )

@@ -1,7 +1,7 @@
 """The target `systemd`: plain unit files of each host and of each of its containers.
 
-Units are enabled by links beside them. `systemd/HOST/host/` belongs in `/etc/systemd/system`, `systemd/HOST/containers/` in
-`/etc/holo/containers` of the host.
+Units are enabled by links beside them. `systemd/HOST/host/` belongs in `/etc/systemd/system` of the
+host, `systemd/HOST/containers/` in its `/etc/holo/containers`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def fleet(rng: random.Random, hosts: int) -> tuple[Fleet, LoweredFleet]:
-    """A fleet with this many hosts, none of which two numbers clash on, and what it is lowered to."""
+    """A fleet with this many hosts, no two of whose numbers clash, and what it is lowered to."""
     chosen: dict[str, Host] = {}
     while len(chosen) < hosts:
         name = f"host{len(chosen)}"

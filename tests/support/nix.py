@@ -60,7 +60,7 @@ class Nix:
         """Check syntax, variables and duplicate attributes of all files at once, or NixError."""
         self._run(["nix-instantiate", "--parse", *NO_STORE, *map(str, paths)])
 
-    def eval_json(self, source: str | Path, *, store: bool = False) -> Any:  # noqa: ANN401 (JSON)
+    def eval_json(self, source: str | Path, *, store: bool = False) -> Any:
         """Evaluate an expression, or the file at a path, to the end; what it is as JSON.
 
         `store` is for expressions that put something into the store (`"${./file}"`, `toFile`).

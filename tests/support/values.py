@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import string
 from re import _constants as codes  # type: ignore[attr-defined]  # the standard library's own parse
 from re import _parser as parser  # type: ignore[attr-defined]  # tree of a pattern has no public name
@@ -60,7 +59,7 @@ def matching(rng: random.Random, pattern: Pattern) -> str:
     return made
 
 
-def _generate(rng: random.Random, tree: Any) -> str:  # noqa: ANN401 - the parser's own structures
+def _generate(rng: random.Random, tree: Any) -> str:
     out = []
     for operator, argument in tree:
         if operator is codes.LITERAL:
@@ -82,7 +81,7 @@ def _generate(rng: random.Random, tree: Any) -> str:  # noqa: ANN401 - the parse
     return "".join(out)
 
 
-def _members(items: Any) -> list[str]:  # noqa: ANN401 - the parser's own structures
+def _members(items: Any) -> list[str]:
     found: set[str] = set()
     negated = False
     for operator, argument in items:
@@ -95,7 +94,7 @@ def _members(items: Any) -> list[str]:  # noqa: ANN401 - the parser's own struct
     return sorted(({*ASCII, "é", "漢"} - found) if negated else found)
 
 
-def of_type(rng: random.Random, type_: types.Type) -> Any:  # noqa: ANN401, C901, PLR0911 - a table
+def of_type(rng: random.Random, type_: types.Type) -> Any:  # noqa: C901, PLR0911 - a table
     """A value of an option's type, hostile where the type allows it."""
     match type_:
         case types.Bool():
