@@ -101,8 +101,8 @@ in
             description = "The ports of the host that lead into it.";
             apply = lib.mapAttrs (
               name: value:
-              lib.throwIf (builtins.match "[a-z][a-z0-9]*" name == null) (
-                "ContainerOptions.forwards: the name does not match [a-z][a-z0-9]*: " + name
+              lib.throwIf (builtins.match "[a-z][a-z0-9]{0,62}" name == null) (
+                "ContainerOptions.forwards: the name does not match [a-z][a-z0-9]{0,62}: " + name
               ) value
             );
           };
@@ -136,8 +136,8 @@ in
     description = "Containers of this host.";
     apply = lib.mapAttrs (
       name: value:
-      lib.throwIf (builtins.match "[a-z][a-z0-9-]*" name == null) (
-        "Holo.containers: the name does not match [a-z][a-z0-9-]*: " + name
+      lib.throwIf (builtins.match "[a-z]([a-z0-9-]{0,61}[a-z0-9])?" name == null) (
+        "Holo.containers: the name does not match [a-z]([a-z0-9-]{0,61}[a-z0-9])?: " + name
       ) value
     );
   };

@@ -128,10 +128,25 @@ def test_a_foreign_file_in_the_way_is_refused_before_anything_is_written(
     main(["compile", str(fleet), "--out", str(out)])
     (out / "hosts" / "beta.nix").write_text("the user's")
     before = files(out)
+    lock = (fleet.parent / "fleet.lock.json").read_bytes()
     fleet.write_text(GOOD.replace('"alpha"', '"beta"'))
     assert main(["compile", str(fleet), "--out", str(out)]) == 1
     assert "hosts/beta.nix: error: was not written by holo compile" in capsys.readouterr().err
     assert files(out) == before
+    assert (fleet.parent / "fleet.lock.json").read_bytes() == lock
+
+
+def test_a_manifest_that_leads_outside_the_folder_is_not_followed(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = fleet.parent / "out"
+    out.mkdir()
+    manifest = json.dumps({"version": 1, "files": {"../fleet.py": "0"}})
+    (out / "manifest.json").write_text(manifest)
+    assert main(["compile", str(fleet), "--out", str(out)]) == 1
+    assert "holds no manifest of ours" in capsys.readouterr().err
+    assert fleet.exists()
 
 
 def test_the_inputs_of_the_flake_are_options(fleet: Path) -> None:
@@ -204,6 +219,18 @@ MISTAKES = {
         ["show", "FLEET"],
         "Unit.exec_start: Value error, the first item '+busybox' does not match",
         "fleet.py:4",
+    ),
+    "trailing hyphen": (
+        GOOD.replace('"web0"', '"web-"'),
+        ["show", "FLEET"],
+        "Host.containers.web-",
+        "should match pattern",
+    ),
+    "two units of one name": (
+        GOOD.replace('units={"web"', 'units={"socat-internal-admin-forwarder"'),
+        ["compile", "FLEET", "--out", "OUT"],
+        "error: systemd.services.socat-internal-admin-forwarder.",
+        "conflicting values",
     ),
     "clash": (
         GOOD.replace("port=8000)", "port=8000, host_port=8080)"),

@@ -34,11 +34,12 @@ from nixgen import (
     types,
     when,
 )
+from nixgen.nodes import Attrs, Map, MkMerge
 from nixgen.options import declarations
 from nixgen.pattern import Pattern
 from nixgen.printer import print_expression
 from nixgen.systemd import exec_line, run_time, unit
-from nixgen.views import variable
+from nixgen.views import node, variable
 from tests.support.expressions import Zoo
 from tests.support.modules import stub_programs
 
@@ -243,6 +244,14 @@ in
 """
 
 
+def test_programs_of_systemd_are_found_where_nixos_has_them() -> None:
+    proxy = print_expression(node(exe("systemd", "systemd-socket-proxyd")))
+    assert proxy == '"${config.systemd.package}/lib/systemd/systemd-socket-proxyd"'
+    nspawn = print_expression(node(exe("systemd", "systemd-nspawn")))
+    assert nspawn == 'lib.getExe\' config.systemd.package "systemd-nspawn"'
+    assert print_expression(node(exe("socat", "socat"))) == 'lib.getExe\' pkgs.socat "socat"'
+
+
 def test_variables_that_would_clash_are_renamed() -> None:
     view = zoo()
     nested = each(view.animals, lambda lib, _: {lib: named("lib", text("x", lib))})
@@ -253,9 +262,6 @@ def test_variables_that_would_clash_are_renamed() -> None:
 
 def _closed(value: Any) -> Any:
     """The expression with the configuration replaced by an empty set."""
-    from nixgen.nodes import Attrs, Map, MkMerge  # noqa: PLC0415
-    from nixgen.views import node  # noqa: PLC0415
-
     tree = node(value)
     assert isinstance(tree, MkMerge)
     assert isinstance(tree.parts, Map)

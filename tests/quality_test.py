@@ -1,5 +1,6 @@
 """The linters, the type checker and the rules of the house, as tests."""
 
+import ast
 import re
 import subprocess
 import sysconfig
@@ -10,6 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ["nixgen", "holo_infra", "vmtests"]
 MAX_LINES = 400
+IDENTITY = (ast.Is, ast.IsNot)
 
 # A path of somebody's machine: a work directory or root's home at the start of a path.
 MACHINE_PATH = re.compile(rb"(?<![\w.})-])/(?:work|root)/")
@@ -74,3 +76,20 @@ def test_text_files_end_in_newline_and_hold_no_machine_path_or_conflict_marker()
                 line = content.count(b"\n", 0, match.start()) + 1
                 faults.append(f"{name}:{line}: {what} {match.group().decode()}")
     assert not faults, "\n".join(faults)
+
+
+def test_no_definition_asks_by_identity_or_type() -> None:
+    # `x is None`, `match` and isinstance look at the recorded view, and no error can tell so.
+    files = [
+        p for folder in ("services", "network") for p in (ROOT / "holo_infra" / folder).glob("*.py")
+    ]
+    assert files, "no definitions"
+    faults = [
+        f"{path.relative_to(ROOT)}:{found.lineno}"
+        for path in files
+        for found in ast.walk(ast.parse(path.read_text()))
+        if isinstance(found, ast.Match)
+        or (isinstance(found, ast.Compare) and any(isinstance(o, IDENTITY) for o in found.ops))
+        or (isinstance(found, ast.Name) and found.id in {"isinstance", "type"})
+    ]
+    assert not faults, f"use given, if_given, choose: {faults}"

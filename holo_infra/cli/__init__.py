@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from holo_infra.cli import compile as compile_command
 from holo_infra.cli import modules, show
 from holo_infra.diagnostics import FleetError
+from nixgen import NixgenError
 
 USAGE = 64
 """Exit status of a wrong call: EX_USAGE of sysexits.h."""
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FleetError as error:
         for diagnostic in error.diagnostics:
             sys.stderr.write(f"{diagnostic}\n")
+        return 1
+    except NixgenError as error:
+        sys.stderr.write(f"error: {error}\n")
         return 1
     except OSError as error:
         sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")

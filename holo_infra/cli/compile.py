@@ -9,8 +9,7 @@ from typing import Any
 
 from holo_infra.allocate import render_lock
 from holo_infra.cli.fleet import add_fleet, compile_fleet, lock_path
-from holo_infra.plan import write
-from holo_infra.plan.write import replace
+from holo_infra.plan import check, replace, write
 from holo_infra.targets.nixos import FlakeInputs, nixos
 from holo_infra.targets.systemd import systemd
 
@@ -32,10 +31,14 @@ def add(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compiles; the lock file is written before the output that it gave the numbers for."""
+    """Compiles; the lock file is written before the output that it gave the numbers for.
+
+    Whatever can be refused is refused before either.
+    """
     compiled = compile_fleet(options.fleet)
     inputs = FlakeInputs(nixpkgs=options.nixpkgs, holo_infra=options.holo_infra)
     files = nixos(compiled.lowered, inputs) | systemd(compiled.lowered)
+    check(files, options.out)
     lock, text = lock_path(options.fleet), render_lock(compiled.allocation)
     if not lock.exists() or lock.read_text(encoding="utf-8") != text:
         replace(lock, text)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from holo_infra.plan.write import replace
+from holo_infra.plan import replace
 from holo_infra.targets.modules import modules
 
 

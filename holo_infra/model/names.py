@@ -8,13 +8,15 @@ from pydantic import Field
 
 from nixgen import FirstItem, Text, matching
 
-HostName = Annotated[str, matching("[a-z][a-z0-9-]*")]
+_LABEL = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?"  # of a host name: RFC 1123, lower case, a letter first
+
+HostName = Annotated[str, matching(_LABEL)]
 """A host's name: also the first label of its DNS name."""
-ContainerName = Annotated[str, matching("[a-z][a-z0-9-]*")]
+ContainerName = Annotated[str, matching(_LABEL)]
 """A container's name: part of unit names, its host name, its network namespace's name."""
-ForwardName = Annotated[str, matching("[a-z][a-z0-9]*")]
+ForwardName = Annotated[str, matching("[a-z][a-z0-9]{0,62}")]
 """A forward's name; without `-`, so that `socat-<container>-<forward>` names one forward only."""
-UnitName = Annotated[str, matching("[a-z][a-z0-9-]*")]
+UnitName = Annotated[str, matching("[a-z]([a-z0-9-]{0,198}[a-z0-9])?")]
 """A unit's name without `.service`."""
 
 Port = Annotated[int, Field(ge=1, le=65535)]

@@ -33,9 +33,8 @@ def write(files: Files, out: Path) -> Written:
 
     Raises FleetError, before anything is written, where the folder or a file in it is not ours.
     """
-    before = _owned(out)
+    before = check(files, out)
     digests = {path: _digest(content) for path, content in files.items()}
-    _refuse_foreign(files, before, out)
     manifest = _render_manifest({**before, **digests})
     changed = [path for path in sorted(files) if not _is_same(out / path, files[path])]
     gone = [path for path in sorted(before) if path not in files]
@@ -48,6 +47,20 @@ def write(files: Files, out: Path) -> Written:
     if changed or gone or before != digests:
         replace(out / MANIFEST, _render_manifest(digests))
     return Written(tuple(changed), tuple(gone))
+
+
+def check(files: Files, out: Path) -> dict[str, str]:
+    """What the folder holds by its manifest: path -> digest. Writes nothing.
+
+    Raises FleetError where the folder, or a file in the way, is not ours.
+    """
+    owned = _owned(out)
+    foreign = [path for path in files if path not in owned and os.path.lexists(out / path)]
+    if foreign:
+        hint = "move it away: holo compile writes a file of this name"
+        message = "was not written by holo compile"
+        raise FleetError([Diagnostic("", message, hint, str(out / path)) for path in foreign])
+    return owned
 
 
 def replace(path: Path, content: str | Link) -> None:
@@ -73,19 +86,13 @@ def _owned(out: Path) -> dict[str, str]:
     try:
         read = json.loads(manifest.read_text(encoding="utf-8"))
         owned: dict[str, str] = read["files"]
+        if any(Path(path).is_absolute() or ".." in Path(path).parts for path in owned):
+            raise ValueError(owned)  # noqa: TRY301 - as any other manifest that we did not write
     except (OSError, ValueError, KeyError, TypeError):
         message = "the folder is not empty, and holds no manifest of ours"
         hint = "give an empty folder, or one that holo compile has written"
         raise FleetError([Diagnostic("", message, hint, str(out))]) from None
     return owned
-
-
-def _refuse_foreign(files: Files, owned: Mapping[str, str], out: Path) -> None:
-    foreign = [path for path in files if path not in owned and os.path.lexists(out / path)]
-    if foreign:
-        hint = "move it away: holo compile writes a file of this name"
-        message = "was not written by holo compile"
-        raise FleetError([Diagnostic("", message, hint, str(out / path)) for path in foreign])
 
 
 def _digest(content: str | Link) -> str:
