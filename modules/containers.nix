@@ -102,7 +102,8 @@ in
             apply = lib.mapAttrs (
               name: value:
               lib.throwIf (builtins.match "[a-z][a-z0-9]{0,62}" name == null) (
-                "ContainerOptions.forwards: the name does not match [a-z][a-z0-9]{0,62}: " + name
+                "holo.containers.<name>.forwards: the name does not match [a-z][a-z0-9]{0,62}: "
+                + name
               ) value
             );
           };
@@ -125,7 +126,7 @@ in
             apply = lib.mapAttrs (
               name: value:
               lib.throwIf (builtins.match "/[^[:cntrl:]]*" name == null) (
-                "ContainerOptions.bind_mounts: the name does not match /[^[:cntrl:]]*: " + name
+                "holo.containers.<name>.bindMounts: the name does not match /[^[:cntrl:]]*: " + name
               ) value
             );
           };
@@ -137,7 +138,7 @@ in
     apply = lib.mapAttrs (
       name: value:
       lib.throwIf (builtins.match "[a-z]([a-z0-9-]{0,61}[a-z0-9])?" name == null) (
-        "Holo.containers: the name does not match [a-z]([a-z0-9-]{0,61}[a-z0-9])?: " + name
+        "holo.containers: the name does not match [a-z]([a-z0-9-]{0,61}[a-z0-9])?: " + name
       ) value
     );
   };

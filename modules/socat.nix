@@ -86,7 +86,7 @@ in
     apply = lib.mapAttrs (
       name: value:
       lib.throwIf (builtins.match "[a-z][a-z0-9]{0,62}" name == null) (
-        "Holo.forwarders: the name does not match [a-z][a-z0-9]{0,62}: " + name
+        "holo.forwarders: the name does not match [a-z][a-z0-9]{0,62}: " + name
       ) value
     );
   };

@@ -79,7 +79,8 @@ in
           apply = lib.mapAttrs (
             name: value:
             lib.throwIf (builtins.match "[A-Za-z_][A-Za-z0-9_]*" name == null) (
-              "Unit.environment: the name does not match [A-Za-z_][A-Za-z0-9_]*: " + name
+              "holo.units.<name>.environment: the name does not match [A-Za-z_][A-Za-z0-9_]*: "
+              + name
             ) value
           );
         };
@@ -90,7 +91,7 @@ in
     apply = lib.mapAttrs (
       name: value:
       lib.throwIf (builtins.match "[a-z]([a-z0-9-]{0,198}[a-z0-9])?" name == null) (
-        "Holo.units: the name does not match [a-z]([a-z0-9-]{0,198}[a-z0-9])?: " + name
+        "holo.units: the name does not match [a-z]([a-z0-9-]{0,198}[a-z0-9])?: " + name
       ) value
     );
   };

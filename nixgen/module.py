@@ -79,7 +79,7 @@ class Module:
         lets: list[Doc] = [f"cfg = {place};"]
         parts: list[Doc] = []
         if self.declares:
-            options: Node = declarations(self.model, place, self.declares)
+            options: Node = declarations(self.model, place, self.path, self.declares)
             lets += printer.lets(options, frozenset())
             for step in reversed(self.path.split(".")):
                 options = Attrs(((step, options),))

@@ -76,9 +76,15 @@ def derived(function: Callable[[Any], Any]) -> Any:
     return Field(default_factory=cast("Callable[[], Any]", Derived(function)))
 
 
-def declarations(model: type[BaseModel], config: str, only: tuple[str, ...] = ()) -> Attrs:
-    """The options of a model as nested sets of `mkOption`; `config` is their path in Nix.
+def declarations(
+    model: type[BaseModel],
+    config: str,
+    path: str,
+    only: tuple[str, ...] = (),
+) -> Attrs:
+    """The options of a model as nested sets of `mkOption`.
 
+    `config` is the expression of their values in Nix, `path` what messages call them.
     Raises DefinitionError for a field without option type or description.
     """
     root = View(Raw(config), types.Submodule(model))
@@ -89,19 +95,20 @@ def declarations(model: type[BaseModel], config: str, only: tuple[str, ...] = ()
         where = f"{model.__name__}.{name}"
         type_ = types.of_field(field, where)
         nix_name = field.alias or name
+        option = f"{path}.{nix_name}"
         if isinstance(type_, types.Submodule):
-            inner = declarations(type_.model, f"{config}.{literals.attribute(nix_name)}")
-            bindings.append((nix_name, inner))
+            values = f"{config}.{literals.attribute(nix_name)}"
+            bindings.append((nix_name, declarations(type_.model, values, option)))
+        elif not field.description:
+            message = f"{where}: every option needs a description (a docstring below the field)"
+            raise DefinitionError(message)
         else:
-            bindings.append((nix_name, _option(field, type_, root, where)))
+            bindings.append((nix_name, _option(field, type_, root, option)))
     return Attrs(tuple(bindings))
 
 
-def _option(field: FieldInfo, type_: types.Type, root: View, where: str) -> Node:
-    if not field.description:
-        message = f"{where}: every option needs a description (a docstring below the field)"
-        raise DefinitionError(message)
-    parts: list[tuple[str | Node, Node]] = [("type", type_node(type_))]
+def _option(field: FieldInfo, type_: types.Type, root: View, path: str) -> Node:
+    parts: list[tuple[str | Node, Node]] = [("type", type_node(type_, path))]
     if isinstance(field.default_factory, Derived):
         default = field.default_factory.expression(root)
         printed = Literal(print_expression(default))
@@ -114,26 +121,26 @@ def _option(field: FieldInfo, type_: types.Type, root: View, where: str) -> Node
         parts.append(("default", value_node(field.default, type_)))
     if field.examples:
         parts.append(("example", value_node(field.examples[0], type_)))
-    parts.append(("description", Prose(field.description)))
+    parts.append(("description", Prose(field.description or "")))
     if isinstance(type_, types.AttrsOf) and type_.names:
-        parts.append(("apply", _check_names(type_.names.text, where)))
+        parts.append(("apply", _check_names(type_.names.text, path)))
     return Call(Raw("lib.mkOption"), (Attrs(tuple(parts)),))
 
 
-def _check_names(pattern: str, where: str) -> Node:
+def _check_names(pattern: str, path: str) -> Node:
     # addCheck on attrsOf submodule is lost in the module system, so names are checked here.
     name_var, name = variable("name", types.Str())
     value_var, value = variable("value", types.Unknown())
     match = Call(Raw("builtins.match"), (Literal(pattern), node(name)))
-    refused = lift(f"{where}: the name does not match {pattern}: ")
+    refused = lift(f"{path}: the name does not match {pattern}: ")
     message = Binary("+", node(refused), node(name))
     condition = Binary("==", match, Literal(None))
     check = Call(Raw("lib.throwIf"), (condition, message, node(value)))
     return Call(Raw("lib.mapAttrs"), (Lambda((name_var, value_var), check),))
 
 
-def type_node(type_: types.Type) -> Node:
-    """The type as an expression of `lib.types`."""
+def type_node(type_: types.Type, path: str) -> Node:
+    """The type of the option at `path` as an expression of `lib.types`."""
     match type_:
         case types.Bool():
             return Raw("lib.types.bool")
@@ -153,14 +160,14 @@ def type_node(type_: types.Type) -> Node:
         case types.Package() | types.StorePath():
             return Raw("lib.types.package")
         case types.NullOr(of):
-            return Call(Raw("lib.types.nullOr"), (type_node(of),))
+            return Call(Raw("lib.types.nullOr"), (type_node(of, path),))
         case types.ListOf(of, non_empty, first):
-            listed = Call(_list_type(non_empty=non_empty), (type_node(of),))
+            listed = Call(_list_type(non_empty=non_empty), (type_node(of, f"{path}.*"),))
             return listed if first is None else _first_matches(listed, first.text)
         case types.AttrsOf(of):
-            return Call(Raw("lib.types.attrsOf"), (type_node(of),))
+            return Call(Raw("lib.types.attrsOf"), (type_node(of, f"{path}.<name>"),))
         case types.Submodule(model):
-            return Call(Raw("lib.types.submodule"), (_submodule(model),))
+            return Call(Raw("lib.types.submodule"), (_submodule(model, path),))
         case _:
             message = f"{type_} is not the type of an option"
             raise DefinitionError(message)
@@ -178,8 +185,8 @@ def _first_matches(listed: Node, pattern: str) -> Node:
     return Call(Raw("lib.types.addCheck"), (listed, check))
 
 
-def _submodule(model: type[BaseModel]) -> Node:
-    options = Attrs((("options", declarations(model, "config")),))
+def _submodule(model: type[BaseModel], path: str) -> Node:
+    options = Attrs((("options", declarations(model, "config", path)),))
     fields = model.model_fields.values()
     if any(isinstance(field.default_factory, Derived) for field in fields):
         return Function(("config", "..."), options)

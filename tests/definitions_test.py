@@ -217,7 +217,7 @@ in
       apply = lib.mapAttrs (
         name: value:
         lib.throwIf (builtins.match "[a-z][a-z0-9-]*" name == null) (
-          "Parts.parts: the name does not match [a-z][a-z0-9-]*: " + name
+          "sample.parts: the name does not match [a-z][a-z0-9-]*: " + name
         ) value
       );
     };
@@ -282,7 +282,7 @@ def _closed(value: Any) -> Any:
 def test_a_field_without_option_type_is_refused(annotation: Any, message: str) -> None:
     model = type("Bad", (Options,), {"__annotations__": {"field": annotation}, "__module__": "x"})
     with pytest.raises(DefinitionError, match=message):
-        declarations(model, "config")
+        declarations(model, "config", "x")
 
 
 def test_an_option_without_description_is_refused() -> None:
@@ -290,7 +290,7 @@ def test_an_option_without_description_is_refused() -> None:
         field: bool = False
 
     with pytest.raises(DefinitionError, match="needs a description"):
-        declarations(Silent, "config")
+        declarations(Silent, "config", "x")
 
 
 @pytest.mark.parametrize(
