@@ -82,7 +82,7 @@ def test_random_fleets_pass_verification_without_a_word(tmp_path: Path) -> None:
     for number, folder in enumerate(folders(tmp_path / "out")):
         assert verify(folder, tmp_path / str(number)) == ""
         checked += len(list(folder.glob("*.service")))
-    assert checked > 100
+    assert checked > 50
 
 
 @pytest.mark.parametrize(
