@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holo_infra import Container, Fleet, Forward, Host, Unit
 from holo_infra.allocate import Allocation, allocate, read_lock, render_lock
@@ -54,34 +55,33 @@ def test_a_second_container_takes_the_next_numbers() -> None:
     )
 
 
-def test_numbers_stay_when_others_come_go_and_change_places() -> None:
-    rng = random.Random(5)
-    names = [f"c{number}" for number in range(40)]
-    present = names[:10]
+NAMES = st.sampled_from([f"c{number}" for number in range(12)])
+STEPS = st.lists(st.lists(NAMES, unique=True), max_size=12)
+"""The containers that a fleet has, one version after the other, in any order."""
+
+
+@given(STEPS)
+def test_numbers_stay_when_others_come_go_and_change_places(steps: list[list[str]]) -> None:
     lock = Allocation()
     before: Numbers = {}
-    for _ in range(60):
-        rng.shuffle(present)
+    for present in steps:
         lock = allocate(fleet_of({name: conductor() for name in present}), lock)
         lock = read_lock(render_lock(lock), "lock")
         now = numbers(lock)
+        assert now.keys() == set(present)
         for name in set(before) & set(now):
             assert now[name] == before[name]
         assert len({index for index, _ in now.values()}) == len(now)
         ports = [host for _, forwards in now.values() for host, _ in forwards.values()]
         assert len(set(ports)) == len(ports)
         before = now
-        if rng.random() < 0.5 and len(present) > 1:
-            present.pop()
-        else:
-            present.append(rng.choice([name for name in names if name not in present]))
 
 
 def test_a_released_number_is_given_again_only_when_no_other_is_left() -> None:
-    given = assign([Wish("new")], range(4), used=[0, 1], released=[3, 2])
-    assert given.numbers == {"new": 3}  # the longest free
-    given = assign([Wish("new")], range(5), used=[0, 1], released=[3, 2])
-    assert given.numbers == {"new": 4}  # never used
+    made = assign([Wish("new")], range(4), used=[0, 1], released=[3, 2])
+    assert made.numbers == {"new": 3}  # the longest free
+    made = assign([Wish("new")], range(5), used=[0, 1], released=[3, 2])
+    assert made.numbers == {"new": 4}  # never used
 
 
 def test_a_removed_containers_numbers_are_remembered_as_released() -> None:
@@ -103,8 +103,8 @@ def test_an_explicit_number_wins_over_a_kept_one() -> None:
 
 def test_udp_and_tcp_do_not_clash() -> None:
     dns = {"tcp": Forward(port=5353), "udp": Forward(port=5353, protocol="udp")}
-    given = numbers(allocate(fleet_of({"dns": Container(forwards=dns)}), Allocation()))
-    assert given["dns"][1] == {"tcp": (5353, 5353), "udp": (5353, 5353)}
+    made = numbers(allocate(fleet_of({"dns": Container(forwards=dns)}), Allocation()))
+    assert made["dns"][1] == {"tcp": (5353, 5353), "udp": (5353, 5353)}
 
 
 def test_two_forwards_on_one_host_port_are_told_with_both_owners() -> None:

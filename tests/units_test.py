@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import shutil
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from holo_infra import Container, Fleet, Forward, Host, Unit
 from holo_infra.allocate import Allocation, allocate
@@ -163,13 +166,35 @@ def test_units_of_a_forward_are_bound_to_their_container(compiled_example: Path)
     assert container["Service"]["TimeoutStartSec"] == ["300"]
 
 
-def test_hostile_text_is_the_same_after_rendering_and_reading() -> None:
-    unit = Unit(exec_start=["busybox", "a b", "", "%n $x ${y} \\ \" ' \n\t", "é;", ";"])
-    container = Container(units={"web": unit})
-    fleet = Fleet(name="test", hosts={"alpha": Host(containers={"c": container})})
+@given(st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
+def test_any_arguments_are_the_same_after_rendering_and_reading(arguments: list[str]) -> None:
+    unit = Unit(exec_start=["busybox", *arguments])
+    fleet = Fleet(
+        name="test", hosts={"alpha": Host(containers={"c": Container(units={"u": unit})})}
+    )
     files = systemd(lower(fleet, allocate(fleet, Allocation())))
-    text = files["systemd/alpha/containers/c/units/web.service"]
+    text = files["systemd/alpha/containers/c/units/u.service"]
     assert isinstance(text, str)
-    line = next(line for line in text.splitlines() if line.startswith("ExecStart="))
-    read = [word.replace("%%", "%").replace("$$", "$") for word in words(line.partition("=")[2])]
-    assert read == ["/usr/bin/busybox", *unit.exec_start[1:]]
+    (line,) = parse(text)["Service"]["ExecStart"]
+    read = [word.replace("%%", "%").replace("$$", "$") for word in json.loads(line)]
+    assert read == ["/usr/bin/busybox", *arguments]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("a  b\tc", ["a", "b", "c"]),
+        ('"a b" \'c "d"\' e"f"g', ["a b", 'c "d"', "efg"]),
+        ("\"\" ''", ["", ""]),
+        (r"\x41\u00e9\U0001f600\101 \s \n \\", ["Aé😀A", " ", "\n", "\\"]),
+    ],
+)
+def test_words_are_read_as_systemd_reads_them(line: str, expected: list[str]) -> None:
+    assert words(line) == expected
+
+
+def test_a_file_that_is_no_unit_file_is_told_with_its_line() -> None:
+    with pytest.raises(ValueError, match="line 2 is no assignment"):
+        parse("[Unit]\nnothing\n")
+    with pytest.raises(ValueError, match="a quotation is not closed"):
+        words('"a')
