@@ -55,7 +55,9 @@ in
         execStart = lib.mkOption {
           type = lib.types.addCheck (lib.types.nonEmptyListOf lib.types.str) (
             items:
-            builtins.match "/[A-Za-z0-9+._/-]*|[A-Za-z0-9_][A-Za-z0-9+._-]*" (lib.head items)
+            builtins.match "/[A-Za-z0-9+._-][A-Za-z0-9+._/-]*|[A-Za-z0-9_][A-Za-z0-9+._-]*" (
+              lib.head items
+            )
             != null
           );
           example = [ "busybox" "httpd" "-f" "-p" "127.0.0.1:8000" ];

@@ -41,6 +41,10 @@ def default(value: T) -> T:
     if isinstance(inner, MkIf | MkMerge | MkDefault):
         message = "default() must stand inside only_if() or merge(), not around it"
         raise DefinitionError(message)
+    if isinstance(type_of(value), types.AttrsOf | types.Submodule):
+        # NixOS drops such a set as a whole or by parts, as the option above it has it.
+        message = "default() takes a single value, not an attribute set"
+        raise DefinitionError(message)
     return cast("T", View(MkDefault(inner), types.Definition(type_of(value))))
 
 

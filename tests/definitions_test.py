@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -42,6 +43,7 @@ from nixgen.systemd import exec_line, run_time, unit
 from nixgen.views import node, variable
 from tests.support.expressions import Zoo
 from tests.support.modules import stub_programs
+from tests.support.nix import Nix
 
 
 def zoo() -> Any:
@@ -77,6 +79,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], str]] = {
     "tail of a list": (lambda z: tail(z.sounds), "may be empty"),
     "concatenated text": (lambda z: concat(z.motto, z.sounds), "type ListOf"),
     "default around a condition": (lambda z: default(only_if(z.open, 1)), "inside only_if"),
+    "default of a set": (lambda _: default({"a": 1}), "not an attribute set"),
     "program of user text": (lambda z: exec_line(z.motto), r"starts with exe"),
     "boolean argument": (lambda z: exec_line(exe("a", "b"), z.open), "text and lists"),
     "run time in plain text": (lambda _: unit(run_time("X")), "must be text"),
@@ -267,6 +270,35 @@ def _closed(value: Any) -> Any:
     assert isinstance(tree.parts, Map)
     inner = tree.parts
     return MkMerge(Map(inner.into, inner.parameters, inner.body, Attrs(())))
+
+
+DESCRIPTIONS = {
+    "motto": "string",
+    "guest": "null or string",
+    "size": 'one of "small", "large"',
+    "gate": "16 bit unsigned integer; between 0 and 65535 (both inclusive)",
+    "visitors": "integer between -1000 and 1000 (both inclusive)",
+    "open": "boolean",
+    "sounds": "list of string",
+    "food": "non-empty (list of string)",
+    "animals": "attribute set of (submodule)",
+    "labels": "attribute set of string",
+}
+
+
+@pytest.mark.needs("nix")
+def test_types_of_a_model_are_those_that_nix_sees(nix: Nix, nixpkgs: Path) -> None:
+    options = print_expression(declarations(Zoo, "config.zoo", "zoo"))
+    seen = nix.eval_json(f"""
+      let
+        lib = import {nixpkgs}/lib;
+        zoo = (lib.evalModules {{ modules = [ {{ options.zoo = {options}; }} ]; }}).options.zoo;
+      in
+      builtins.mapAttrs (_: o: o.type.description) (removeAttrs zoo [ "keeper" ])
+      // {{ legs = zoo.keeper.legs.type.description; default = zoo.keeper.legs.default; }}
+    """)
+    legs = "integer between -100 and 100 (both inclusive)"
+    assert seen == {**DESCRIPTIONS, "legs": legs, "default": 4}
 
 
 @pytest.mark.parametrize(

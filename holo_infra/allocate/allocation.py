@@ -21,7 +21,7 @@ PORTS = range(1024, 32768)
 """Where ports are looked for: above the privileged, below the kernel's ephemeral ones."""
 
 NATURAL_INNER_PORTS = {8000: 8001}
-"""The README's: a conductor's admin websocket on 8000 is reached on the container's 8001."""
+"""Holo's own: a conductor's admin websocket on 8000 is reached on the container's 8001."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class BindMount(Model):
 class Forward(Model):
     """A port of the host that leads to a service in a container.
 
-    The README's tiers: host port -> `inner_port` on the container's address -> `port` on the
+    Its tiers: host port -> `inner_port` on the container's address -> `port` on the
     container's 127.0.0.1. Numbers that are not given are allocated and kept in the lock file.
     """
 

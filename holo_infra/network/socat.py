@@ -1,4 +1,4 @@
-"""The engine `socat`: the README's two tiers, one process a connection on each.
+"""The engine `socat`: two tiers, one process a connection on each.
 
 Host port -> inner port on the container's address -> the service on the container's 127.0.0.1. The
 inner half listens only once the service is ready, the outer half only once the inner half does: an
