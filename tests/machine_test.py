@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from holo_infra import BindMount, Container, Fleet, Host, Unit
+from holo_infra import BindMount, Container, Fleet, Forward, Host, Unit
 from holo_infra.allocate import Allocation, allocate
 from holo_infra.lower import lower
 from holo_infra.plan import write
@@ -99,6 +99,70 @@ def test_a_forward_opens_only_when_the_service_is_ready(alpha: NspawnMachine) ->
     assert state == b"activating\n"
     alpha.succeed([*inside, "start", "admin"])
     wait(lambda: fetch(alpha, "127.0.0.1:8002") is not None)
+
+
+# Other kinds of forwards and networks.
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
+    echo = ["socat", "UDP4-LISTEN:5353,bind=127.0.0.1,fork", "PIPE"]
+    web = ["busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/etc/holo"]
+    own = ["busybox", "httpd", "-f", "-p", "127.0.0.1:9000", "-h", "/etc/holo"]
+    private = Container(
+        units={"echo": Unit(exec_start=echo)},
+        forwards={"dns": Forward(port=5353, protocol="udp")},
+    )
+    privileged = Container(
+        units={"web": Unit(exec_start=web)},
+        forwards={"web": Forward(port=8080, host_port=443, inner_port=81)},
+    )
+    shared = Container(
+        network="shared",
+        units={"web": Unit(exec_start=own)},
+        forwards={"web": Forward(port=9000)},
+    )
+    containers = {"private": private, "privileged": privileged, "shared": shared}
+    fleet = Fleet(name="mixed", hosts={"alpha": Host(containers=containers)})
+    folder = tmp_path_factory.mktemp("mixed")
+    write(systemd(lower(fleet, allocate(fleet, Allocation()))), folder)
+    with machine(folder, "alpha") as running:
+        for name in containers:
+            running.wait_for_unit(f"container@{name}.service")
+        yield running
+
+
+def test_a_udp_forward_carries_datagrams_both_ways(mixed: NspawnMachine) -> None:
+    mixed.wait_for_unit("socat-private-dns.service")
+    ask = ["sh", "-c", "printf hello | socat -t 2 - UDP4:127.0.0.1:5353"]
+    wait(lambda: mixed.succeed(ask) == "hello")
+
+
+def test_both_halves_of_a_forward_may_have_privileged_ports(mixed: NspawnMachine) -> None:
+    wait(lambda: fetch(mixed, "127.0.0.1:443") is not None)
+    assert "HOLO_CONTAINER=privileged" in str(fetch(mixed, "127.0.0.1:443"))
+
+
+def test_a_container_in_the_shared_network_needs_no_forwarder(mixed: NspawnMachine) -> None:
+    wait(lambda: fetch(mixed, "127.0.0.1:9000") is not None)
+    identity = "HOLO_CONTAINER=shared\nHOLO_ADDRESS=127.0.0.1\n"
+    assert fetch(mixed, "127.0.0.1:9000") == identity
+    units = mixed.systemctl("list-units", "--all", "--plain", "--no-legend", "socat-*", "netns-*")
+    names = {line.split()[0] for line in units.splitlines()}
+    assert names == {
+        *("netns-private.service", "netns-privileged.service"),
+        *("socat-private-dns.service", "socat-privileged-web.service"),
+    }
+
+
+def test_private_containers_do_not_reach_each_other(mixed: NspawnMachine) -> None:
+    wait(lambda: fetch(mixed, "10.0.86.2:81") is not None)  # from the host
+    for address in ("10.0.86.2:81", "10.0.86.1:443"):
+        url = f"http://{address}/identity.env"
+        leader = mixed.succeed(["machinectl", "show", "private", "--property=Leader", "--value"])
+        entered = ["nsenter", f"--target={leader.strip()}", "--net", "curl", "-sS", "-m", "3", url]
+        done = mixed.execute(entered)
+        assert done.returncode in {7, 28}, done  # no route, or no answer
 
 
 # Hostile values, as they arrive.

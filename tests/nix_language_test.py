@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from holo_infra.model.options import Holo
-from nixgen import RefusedValueError, types
+from nixgen import RefusedValueError, nodes, primitives, types
 from nixgen.evaluator import evaluate
 from nixgen.layout import layout
 from nixgen.nodes import Node
@@ -93,6 +93,23 @@ def programs(package: str, name: str) -> str:
     return f"{stub_programs(package, 'x').removesuffix('x')}{name}"
 
 
+NODES = [v for v in vars(nodes).values() if isinstance(v, type) and issubclass(v, Node)]
+PRINTED_ONLY = {nodes.Raw, nodes.Call, nodes.Function, nodes.Let, nodes.Lambda, nodes.Prose}
+CONFIGURATION = {nodes.MkIf, nodes.MkMerge, nodes.MkDefault}  # compared by whole modules
+ELSEWHERE = {nodes.RunTime, nodes.PackageNamed}  # in exec lines of whole modules
+KINDS = {*NODES} - {Node} - PRINTED_ONLY - CONFIGURATION - ELSEWHERE
+RECORDED: set[object] = {*KINDS}
+RECORDED |= {value for value in vars(primitives).values() if isinstance(value, nodes.Primitive)}
+RECORDED -= {primitives.ESCAPE_SPECIFIERS}  # in units of whole modules
+
+
+def constituents(tree: Node) -> set[object]:
+    """The kinds of nodes and the primitives in a tree."""
+    kind: object = tree.primitive if isinstance(tree, nodes.Apply) else type(tree)
+    below = (constituents(child) for child in nodes.children(tree))
+    return {type(tree), kind}.union(*below)
+
+
 def random_tree(rng: random.Random) -> tuple[int, Node]:
     root, cfg = variable("cfg", types.Submodule(Zoo))
     zoo: Any = cfg
@@ -105,9 +122,11 @@ def test_python_and_nix_agree_on_random_expressions(nix: Nix, nixpkgs: Path) -> 
     sources: list[str] = []
     expected: list[Any] = []
     kinds: set[str] = set()
+    used: set[object] = set()
     while len(sources) < 1000:
         zoo = of_model(rng, Zoo)
         key, tree = random_tree(rng)
+        used |= constituents(tree)
         try:
             value = evaluate(tree, {key: zoo.model_dump(by_alias=True)}, programs)
         except Exception as error:  # noqa: BLE001 - see the test of refusals below
@@ -118,6 +137,7 @@ def test_python_and_nix_agree_on_random_expressions(nix: Nix, nixpkgs: Path) -> 
         sources.append(f"(let cfg = defaults {options}; in {printed})")
         expected.append(json.loads(json.dumps(value)))
     assert kinds <= {"MergeConflictError"}
+    assert used >= RECORDED
     results = nix.eval_json(f"""
       let
         lib = import {nixpkgs}/lib;
