@@ -209,6 +209,8 @@ class Printer:
 
     def binding(self, name: str | Node, value: Node) -> Doc:
         """`name = value;`, sets of one attribute written as a path."""
+        if isinstance(name, str) and value == Raw(name):
+            return ("inherit ", name, ";")
         path = [self._name(name)]
         while isinstance(value, Attrs) and len(value.bindings) == 1:
             ((inner, value),) = value.bindings  # a.b.c = …
@@ -224,6 +226,8 @@ class Printer:
     def _value(self, value: Node) -> Doc:
         """What comes after `=`: on the same line where it opens something, else as it fits."""
         doc = self.doc(value)
+        if isinstance(value, Function):
+            return Nest((HARD, doc))
         if _opens(value):
             return (" ", doc)
         return Group(Nest((LINE, doc)))

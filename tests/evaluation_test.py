@@ -45,6 +45,36 @@ def test_fifty_random_hosts_are_forced(nix: Nix, nixpkgs: Path, tmp_path: Path) 
             assert f"container@{container}.service" in derivation
 
 
+def test_another_flake_adds_to_a_hosts_module(
+    nix: Nix,
+    nixpkgs: Path,
+    compiled_example: Path,
+    tmp_path: Path,
+) -> None:
+    user = tmp_path / "user"
+    user.mkdir()
+    (user / "flake.nix").write_text("""{
+      outputs = { nixpkgs, fleet, ... }: {
+        nixosConfigurations.alpha = nixpkgs.lib.nixosSystem {
+          modules = [ fleet.nixosModules.alpha { time.timeZone = "Europe/Paris"; } ];
+        };
+      };
+      inputs.nixpkgs.url = "path:/nowhere";
+      inputs.fleet.url = "path:/nowhere";
+      inputs.fleet.inputs.nixpkgs.follows = "nixpkgs";
+    }""")
+    inputs = fleets.inputs(nixpkgs, tmp_path)
+    overrides = {
+        "nixpkgs": nixpkgs,
+        "fleet": compiled_example,
+        "fleet/holo-infra": inputs["holo-infra"],
+    }
+    path = fleets.toplevel(nix, user, "alpha", overrides)
+    assert "container@holochain2" in Path(path).read_text()
+    zone = nix.flake_eval(user, "nixosConfigurations.alpha.config.time.timeZone", overrides)
+    assert zone == "Europe/Paris"
+
+
 MUTANTS = {
     "a string for a port": ("hosts/alpha.nix", "hostPort = 8000;", 'hostPort = "8000";', "16 bit"),
     "a port out of range": ("hosts/alpha.nix", "hostPort = 8000;", "hostPort = 65536;", "16 bit"),

@@ -20,6 +20,7 @@ from nixgen.nodes import (
     Node,
     Raw,
     Select,
+    Var,
     children,
 )
 from nixgen.options import set_values
@@ -76,34 +77,29 @@ def _paths(folder: str, names: Iterable[str]) -> Attrs:
 
 def _flake(fleet: LoweredFleet, inputs: FlakeInputs) -> Node:
     urls = (("nixpkgs", inputs.nixpkgs), ("holo-infra", inputs.holo_infra))
-    path, path_view = variable("path", types.Unknown())
     name, _ = variable("name", types.Unknown())
-    modules = Items((Raw("holo-infra.nixosModules.default"), node(path_view)))
-    system = _call("nixpkgs.lib.nixosSystem", _set(modules=modules))
-    toplevel: Node = system
+    path, path_view = variable("path", types.Unknown())
+    module, module_view = variable("module", types.Unknown())
+
+    def each(parameter: Var, body: Node, over: Node) -> Node:
+        return _call("builtins.mapAttrs", Lambda((name, parameter), body), over)
+
+    imports = Items((Raw("holo-infra.nixosModules.default"), node(path_view)))
+    class_system = _call("nixpkgs.lib.nixosSystem", _set(modules=imports))
+    host_module = _set(imports=imports, _module=_set(args=_set(classes=Raw("classes"))))
+    host_system = _call("nixpkgs.lib.nixosSystem", _set(modules=Items((node(module_view),))))
+    toplevel: Node = class_system
     for attribute in ("config", "system", "build", "toplevel"):
         toplevel = Select(toplevel, attribute)
-    host = _call(
-        "nixpkgs.lib.nixosSystem",
-        _set(modules=modules, specialArgs=_set(classes=Raw("classes"))),
-    )
     outputs = Let(
         (
-            (
-                "classes",
-                _call(
-                    "builtins.mapAttrs",
-                    Lambda((name, path), toplevel),
-                    _paths("classes", fleet.classes),
-                ),
-            ),
+            ("classes", each(path, toplevel, _paths("classes", fleet.classes))),
+            ("nixosModules", each(path, host_module, _paths("hosts", fleet.hosts))),
         ),
         _set(
-            nixosConfigurations=_call(
-                "builtins.mapAttrs",
-                Lambda((name, path), host),
-                _paths("hosts", fleet.hosts),
-            ),
+            # A host's module, for a flake that adds what makes it bootable.
+            nixosModules=Raw("nixosModules"),
+            nixosConfigurations=each(module, host_system, Raw("nixosModules")),
         ),
     )
     return _set(
