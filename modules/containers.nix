@@ -159,7 +159,8 @@ in
       {
         "netns-${name}" = lib.mkIf (c.network == "private") {
           description = "Network namespace of container ${name}";
-          unitConfig.StopWhenUnneeded = true;
+          partOf = [ "container@${name}.service" ];
+          unitConfig.StartLimitIntervalSec = 0;
           serviceConfig = lib.mkMerge [
             confined
             {
@@ -226,6 +227,7 @@ in
           after = [ "network.target" ] ++ lib.optional (c.network == "private") namespace;
           bindsTo = lib.optional (c.network == "private") namespace;
           wantedBy = [ "multi-user.target" ];
+          unitConfig.StartLimitIntervalSec = 0;
           serviceConfig = {
             Type = "notify";
             ExecStart = utils.escapeSystemdExecArgs (

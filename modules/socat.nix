@@ -49,6 +49,7 @@ let
     RestrictAddressFamilies = "AF_INET";
   };
   socat = lib.getExe' pkgs.socat "socat";
+  curl = lib.getExe' pkgs.curl "curl";
 in
 {
   options.holo.forwarders = lib.mkOption {
@@ -122,6 +123,7 @@ in
               after = [ machine ];
               bindsTo = [ machine ];
               wantedBy = [ machine "multi-user.target" ];
+              unitConfig.StartLimitIntervalSec = 0;
               serviceConfig = lib.mkMerge [
                 confined
                 sandbox
@@ -136,22 +138,9 @@ in
                     lib.optional (
                       f.protocol == "tcp" && f.probe == "tcp"
                     ) "-${utils.escapeSystemdExecArgs [ socat "-u" "OPEN:/dev/null" "TCP4:${c.address}:${toString f.innerPort},forever,interval=0.1" ]}"
-                    ++ lib.optional (lib.hasPrefix "http:" f.probe) (utils.escapeSystemdExecArgs [
-                      (lib.getExe' pkgs.curl "curl")
-                      "--silent"
-                      "--show-error"
-                      "--fail"
-                      "--output"
-                      "/dev/null"
-                      "--retry"
-                      "600"
-                      "--retry-delay"
-                      "1"
-                      "--retry-all-errors"
-                      "--max-time"
-                      "5"
-                      "http://${c.address}:${toString f.innerPort}${lib.removePrefix "http:" f.probe}"
-                    ]);
+                    ++ lib.optional (
+                      lib.hasPrefix "http:" f.probe
+                    ) "-${utils.escapeSystemdExecArgs [ curl "--silent" "--fail" "--output" "/dev/null" "--max-time" "5" "--retry" "1000" "--retry-delay" "1" "--retry-all-errors" "http://${c.address}:${toString f.innerPort}${lib.removePrefix "http:" f.probe}" ]}";
                   ExecStart = utils.escapeSystemdExecArgs (
                     [ socat ]
                     ++ lib.optionals (f.protocol == "udp") [ "-T" "60" ]
@@ -180,6 +169,7 @@ in
             description = "Inner half of forward ${forward}";
             after = [ "network.target" ];
             wantedBy = [ "multi-user.target" ];
+            unitConfig.StartLimitIntervalSec = 0;
             serviceConfig = lib.mkMerge [
               confined
               sandbox
@@ -195,22 +185,9 @@ in
                   lib.optional (
                     f.protocol == "tcp" && f.probe == "tcp"
                   ) "-${utils.escapeSystemdExecArgs [ socat "-u" "OPEN:/dev/null" "TCP4:127.0.0.1:${toString f.port},forever,interval=0.1" ]}"
-                  ++ lib.optional (lib.hasPrefix "http:" f.probe) (utils.escapeSystemdExecArgs [
-                    (lib.getExe' pkgs.curl "curl")
-                    "--silent"
-                    "--show-error"
-                    "--fail"
-                    "--output"
-                    "/dev/null"
-                    "--retry"
-                    "600"
-                    "--retry-delay"
-                    "1"
-                    "--retry-all-errors"
-                    "--max-time"
-                    "5"
-                    "http://127.0.0.1:${toString f.port}${lib.removePrefix "http:" f.probe}"
-                  ]);
+                  ++ lib.optional (
+                    lib.hasPrefix "http:" f.probe
+                  ) "-${utils.escapeSystemdExecArgs [ curl "--silent" "--fail" "--output" "/dev/null" "--max-time" "5" "--retry" "1000" "--retry-delay" "1" "--retry-all-errors" "http://127.0.0.1:${toString f.port}${lib.removePrefix "http:" f.probe}" ]}";
                 ExecStart = lib.concatStringsSep " " [
                   (utils.escapeSystemdExecArgs (
                     [ socat ] ++ lib.optionals (f.protocol == "udp") [ "-T" "60" ]

@@ -110,6 +110,7 @@ in
           name2: value:
           lib.replaceStrings [ "%" ] [ "%%" ] value
         ) u.environment;
+        unitConfig.StartLimitIntervalSec = 0;
         serviceConfig = lib.mkMerge [
           confined
           sandbox

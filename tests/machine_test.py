@@ -87,6 +87,17 @@ def test_a_forward_follows_its_container(alpha: NspawnMachine) -> None:
     wait(lambda: fetch(alpha, "127.0.0.1:8001") is not None)
 
 
+def test_a_killed_container_comes_back_with_its_forwards(alpha: NspawnMachine) -> None:
+    for _ in range(6):  # more than systemd's own limit of starts
+        alpha.systemctl("restart", "container@holochain0")
+    wait(lambda: fetch(alpha, "127.0.0.1:8080") is not None)
+    alpha.systemctl("kill", "--signal=KILL", "container@holochain0")
+    wait(lambda: fetch(alpha, "127.0.0.1:8080") is None)
+    wait(lambda: fetch(alpha, "127.0.0.1:8080") is not None)
+    wait(lambda: fetch(alpha, "127.0.0.1:8000") is not None)
+    assert alpha.systemctl("--failed", "--no-legend") == ""
+
+
 def test_a_forward_opens_only_when_the_service_is_ready(alpha: NspawnMachine) -> None:
     inside = ["systemctl", "--machine=holochain2"]
     alpha.succeed([*inside, "stop", "admin"])

@@ -11,7 +11,7 @@ from typing import Any
 
 from holo_infra.model.options import ContainerOptions, ForwarderOptions, ForwardOptions, Holo
 from holo_infra.services.containers import IDENTITY
-from holo_infra.services.hardening import CONFINED, SANDBOX
+from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from nixgen import (
     all_,
     choose,
@@ -35,6 +35,7 @@ from nixgen.systemd import exec_line, run_time, section, unit
 
 PRIVILEGED = 1024
 SOCAT = named("socat", exe("socat", "socat"))
+CURL = named("curl", exe("curl", "curl"))
 UDP_IDLE = "60"
 """Seconds after which a UDP peer that says nothing is forgotten."""
 
@@ -95,6 +96,7 @@ def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions)
     machine = named("machine", text("container@", container, ".service"))
     return unit(
         text("Forward ", forward, " of container ", container),
+        unit_config=NO_START_LIMIT,
         after=[machine],
         binds_to=[machine],
         wanted_by=[machine, "multi-user.target"],
@@ -122,6 +124,7 @@ def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions)
 def _inner(forward: str, f: ForwarderOptions) -> dict[str, Any]:
     return unit(
         text("Inner half of forward ", forward),
+        unit_config=NO_START_LIMIT,
         after=["network.target"],
         wanted_by=["multi-user.target"],
         service=[
@@ -164,31 +167,27 @@ def _family(f: ForwardOptions | ForwarderOptions) -> str:
 
 
 def _probes(protocol: str, probe: str, address: str, port: int) -> list[str]:
-    """Commands that end once what the half forwards to is ready; TimeoutStartSec limits them."""
+    """Commands that end once what the half forwards to is ready; TimeoutStartSec limits them.
+
+    Their status is ignored: they try until they succeed or are ended by a signal, and that would
+    show a unit which is stopped while it waits as failed.
+    """
     return concat(
         when(
             all_(protocol == "tcp", probe == "tcp"),
             exec_line(
                 *(SOCAT, "-u", "OPEN:/dev/null"),
                 text("TCP4:", address, ":", port, ",forever,interval=0.1"),
-                # It ends by success or by a signal, and socat makes a status of a signal, which
-                # would show a unit that is stopped while it waits as failed.
                 may_fail=True,
             ),
         ),
         when(
             starts_with("http:", probe),
             exec_line(
-                *(
-                    exe("curl", "curl"),
-                    "--silent",
-                    "--show-error",
-                    "--fail",
-                    "--output",
-                    "/dev/null",
-                ),
-                *("--retry", "600", "--retry-delay", "1", "--retry-all-errors", "--max-time", "5"),
+                *(CURL, "--silent", "--fail", "--output", "/dev/null", "--max-time", "5"),
+                *("--retry", "1000", "--retry-delay", "1", "--retry-all-errors"),
                 text("http://", address, ":", port, without_prefix("http:", probe)),
+                may_fail=True,
             ),
         ),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from holo_infra.model.options import BindMountOptions, ContainerOptions, Holo
-from holo_infra.services.hardening import CONFINED
+from holo_infra.services.directives import CONFINED, NO_START_LIMIT
 from nixgen import (
     concat,
     define,
@@ -72,7 +72,10 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
     ]
     return unit(
         text("Network namespace of container ", name),
-        unit_config={"StopWhenUnneeded": True},
+        unit_config=NO_START_LIMIT,
+        # Not StopWhenUnneeded: that stops it between a crash of the container and its restart, and
+        # the container with it.
+        part_of=[text("container@", name, ".service")],
         service=[
             CONFINED,
             {
@@ -116,6 +119,7 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
     state = named("state", text("holo/containers/", name))
     return unit(
         text("Container ", name),
+        unit_config=NO_START_LIMIT,
         after=concat(["network.target"], when(private, namespace)),
         binds_to=when(private, namespace),
         wanted_by=["multi-user.target"],

@@ -6,7 +6,7 @@ from typing import Any
 
 from holo_infra.model.options import Holo
 from holo_infra.model.unit import Unit
-from holo_infra.services.hardening import CONFINED, SANDBOX
+from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from nixgen import define, each, if_, tail
 from nixgen.systemd import command_program, exec_line, unit
 
@@ -20,6 +20,7 @@ def units(cfg: Holo) -> dict[str, Any]:
 def _service(name: str, u: Unit) -> dict[str, Any]:
     return unit(
         if_(u.description == "", name, u.description),
+        unit_config=NO_START_LIMIT,
         after=["network.target"],
         wanted_by=["multi-user.target"],
         environment=u.environment,

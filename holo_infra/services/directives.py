@@ -1,7 +1,7 @@
-"""What our units may not do: directives of systemd.exec(5), shared by the services.
+"""Directives of systemd.exec(5) and systemd.unit(5) that our units share.
 
-`systemd-analyze security` scores SANDBOX at 1.1 with a network, and a unit that departs from it
-gives its reason where it does.
+`systemd-analyze security` scores a unit with CONFINED, SANDBOX and a network at 1.0; a unit that
+departs from them gives its reason where it does.
 """
 
 from __future__ import annotations
@@ -47,3 +47,7 @@ SANDBOX = section(
     },
 )
 """For units that only compute and talk: a user of their own, a read-only system, no devices."""
+
+NO_START_LIMIT = {"StartLimitIntervalSec": 0}
+"""RestartSec= slows restarts down. A limit would leave a forward down for good after its container,
+with which it starts, was restarted five times in ten seconds."""
