@@ -1,6 +1,6 @@
 """Directives of systemd.exec(5) and systemd.unit(5) that our units share.
 
-`systemd-analyze security` scores a unit with CONFINED, SANDBOX and a network at 1.0; a unit that
+`systemd-analyze security` scores a unit with CONFINED, SANDBOX and a network at 1.1; a unit that
 departs from them gives its reason where it does.
 """
 
