@@ -20,16 +20,13 @@ from nixgen.nodes import (
     If,
     Literal,
     Map,
-    MkDefault,
-    MkIf,
-    MkMerge,
     Node,
     Not,
     Optionals,
     PackageNamed,
     Program,
     Var,
-    children,
+    holds_definition,
 )
 from nixgen.views import (
     View,
@@ -79,7 +76,7 @@ def true_false(value: bool) -> str:  # noqa: FBT001 - the value is the subject
 def json_text(value: Any) -> str:
     """A configuration file's content as JSON."""
     made = node(value)
-    if _holds_definition(made):
+    if holds_definition(made):
         message = f"only_if, default, merge, each make part of a configuration, no data: {value!r}"
         raise DefinitionError(message)
     return cast("str", View(Apply(primitives.TO_JSON, (made,)), types.Str()))
@@ -92,6 +89,7 @@ def join(separator: str, items: Sequence[str]) -> str:
     if not (types.is_text(of.of) or items == []):
         message = f"join() takes a list of strings, not of {of.of}"
         raise DefinitionError(message)
+    expect_text(separator)
     made = apply(primitives.JOIN, separator, items)
     may_hold = types.may_hold(of.of) | types.may_hold(type_of(separator))
     return cast("str", View(made, types.Str(may_hold=may_hold)))
@@ -99,11 +97,13 @@ def join(separator: str, items: Sequence[str]) -> str:
 
 def starts_with(prefix: str, value: str) -> bool:
     """Whether `value` starts with `prefix`."""
+    expect_text(prefix, value)
     return cast("bool", View(apply(primitives.HAS_PREFIX, prefix, value), types.Bool()))
 
 
 def without_prefix(prefix: str, value: str) -> str:
     """`value` without `prefix` where it starts with it."""
+    expect_text(prefix, value)
     made = apply(primitives.REMOVE_PREFIX, prefix, value)
     return cast("str", View(made, types.Str(may_hold=types.may_hold(type_of(value)))))
 
@@ -191,6 +191,7 @@ def exe(package: str, name: str) -> str:
 
 def package_named(name: str) -> str:
     """The package of a name that only the configuration knows."""
+    expect_text(name)
     return cast("str", View(PackageNamed(node(name)), types.Package()))
 
 
@@ -199,7 +200,7 @@ def package_named(name: str) -> str:
 
 def concat(*lists: Sequence[T]) -> list[T]:
     """Lists one after the other."""
-    views = [expect(part, types.ListOf, "concat") for part in lists]
+    views = [expect(part, types.ListOf, "concat") for part in lists or ([],)]
     made = node(views[0])
     for view in views[1:]:
         made = Binary("++", made, node(view))
@@ -262,13 +263,10 @@ def flatten(lists: Sequence[Sequence[T]]) -> list[T]:
 # Helpers.
 
 
-def _holds_definition(made: Node) -> bool:
-    if isinstance(made, MkIf | MkDefault | MkMerge):
-        return True
-    return any(_holds_definition(child) for child in children(made))
-
-
 def _chain(operator: str, conditions: Sequence[bool]) -> bool:
+    if not conditions:
+        message = "all_ and any_ take one condition or more"
+        raise DefinitionError(message)
     views = [expect(condition, types.Bool, "all_ and any_") for condition in conditions]
     made = node(views[0])
     for view in views[1:]:
@@ -283,6 +281,14 @@ def expect(value: Any, kind: type[types.Type], who: str) -> View:
         message = f"{who} takes a value of type {kind.__name__}, not {view!r}"
         raise DefinitionError(message)
     return view
+
+
+def expect_text(*values: Any) -> None:
+    """DefinitionError for a value that is no text, or may be null."""
+    for value in values:
+        if not types.is_text(type_of(value)):
+            message = f"text is needed here, not {value!r}: see if_given, coalesce, text"
+            raise DefinitionError(message)
 
 
 def _unwrap(value: Any, who: str) -> tuple[View, View]:

@@ -11,7 +11,7 @@ from typing import TypeVar, cast
 from nixgen import types
 from nixgen.combinators import expect, map_attrs
 from nixgen.errors import DefinitionError
-from nixgen.nodes import Items, MkDefault, MkIf, MkMerge, Named
+from nixgen.nodes import Items, MkDefault, MkIf, MkMerge, Named, holds_definition
 from nixgen.views import View, lift, node, type_of
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def merge(*parts: Mapping[str, T]) -> dict[str, T]:
 def default(value: T) -> T:
     """A value that gives way to one that a user sets."""
     inner = node(value)
-    if isinstance(inner, MkIf | MkMerge | MkDefault):
+    if holds_definition(inner):
         message = "default() must stand inside only_if() or merge(), not around it"
         raise DefinitionError(message)
     if isinstance(type_of(value), types.AttrsOf | types.Submodule):

@@ -11,7 +11,7 @@ from typing import Any
 
 from nixgen import literals
 from nixgen.errors import DefinitionError, MergeConflictError
-from nixgen.merging import ABSENT, Default, Merged
+from nixgen.merging import ABSENT, Default, Merged, same
 from nixgen.nodes import (
     Apply,
     Attrs,
@@ -157,9 +157,9 @@ def _binary(node: Binary) -> Closure:
     left, right = compile_node(node.left), compile_node(node.right)
     match node.operator:
         case "==":
-            return lambda scope: _same(left(scope), right(scope))
+            return lambda scope: same(left(scope), right(scope))
         case "!=":
-            return lambda scope: not _same(left(scope), right(scope))
+            return lambda scope: not same(left(scope), right(scope))
         case "<":
             return lambda scope: left(scope) < right(scope)
         case "<=":
@@ -175,15 +175,6 @@ def _binary(node: Binary) -> Closure:
         case operator:
             message = f"no operator {operator}"
             raise DefinitionError(message)
-
-
-def _same(left: Any, right: Any) -> bool:
-    """Equality without Python's `True == 1`."""
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(_same, left, right))
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(_same(left[key], right[key]) for key in left)
-    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
 
 
 def _map(node: Map) -> Closure:

@@ -34,6 +34,15 @@ class Merged:
     parts: list[Any]
 
 
+def same(left: Any, right: Any) -> bool:
+    """Equality without Python's `True == 1`."""
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(same, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    return isinstance(left, bool) == isinstance(right, bool) and bool(left == right)
+
+
 def resolve(*values: Any) -> Any:
     """The values joined: plain dicts, lists, strings, numbers, booleans and nulls.
 
@@ -55,7 +64,7 @@ def _join(path: tuple[str, ...], values: list[Any]) -> Any:
             raise MergeConflictError(path, f"a list and a single value: {definitions!r}")
         return [_join(path, [item]) for part in definitions for item in part]
     for value in rest:
-        if type(value) is not type(first) or value != first:
+        if not same(value, first):
             raise MergeConflictError(path, f"conflicting values: {first!r} and {value!r}")
     return first
 

@@ -271,3 +271,10 @@ def children(node: Node) -> tuple[Node, ...]:
             return (body,)
         case _:
             return ()
+
+
+def holds_definition(node: Node) -> bool:
+    """Whether a part of a configuration (`only_if`, `default`, `merge`, `each`) is in the tree."""
+    if isinstance(node, MkIf | MkDefault | MkMerge):
+        return True
+    return any(holds_definition(child) for child in children(node))

@@ -23,6 +23,7 @@ from nixgen.nodes import (
     Binary,
     Call,
     Function,
+    If,
     Items,
     Lambda,
     Literal,
@@ -97,6 +98,7 @@ def declarations(
         nix_name = field.alias or name
         option = f"{path}.{nix_name}"
         if isinstance(type_, types.Submodule):
+            _refuse_own_default(field, type_.model, where)
             values = f"{config}.{literals.attribute(nix_name)}"
             bindings.append((nix_name, declarations(type_.model, values, option)))
         elif not field.description:
@@ -105,6 +107,13 @@ def declarations(
         else:
             bindings.append((nix_name, _option(field, type_, root, option)))
     return Attrs(tuple(bindings))
+
+
+def _refuse_own_default(field: FieldInfo, model: type[BaseModel], where: str) -> None:
+    """The options of a part have defaults of their own, which Nix takes; no other is possible."""
+    if field.default is not PydanticUndefined and field.default != model():
+        message = f"{where}: a part's default can only be that of its options"
+        raise DefinitionError(message)
 
 
 def _option(field: FieldInfo, type_: types.Type, root: View, path: str) -> Node:
@@ -122,21 +131,39 @@ def _option(field: FieldInfo, type_: types.Type, root: View, path: str) -> Node:
     if field.examples:
         parts.append(("example", value_node(field.examples[0], type_)))
     parts.append(("description", Prose(field.description or "")))
-    if isinstance(type_, types.AttrsOf) and type_.names:
-        parts.append(("apply", _check_names(type_.names.text, path)))
+    value_var, value = variable("value", types.Unknown())
+    checked = _checked(type_, node(value), path)
+    if isinstance(checked, Call):
+        parts.append(("apply", Call(checked.function, checked.arguments[:-1])))
+    elif checked is not None:
+        parts.append(("apply", Lambda((value_var,), checked)))
     return Call(Raw("lib.mkOption"), (Attrs(tuple(parts)),))
 
 
-def _check_names(pattern: str, path: str) -> Node:
-    # addCheck on attrsOf submodule is lost in the module system, so names are checked here.
-    name_var, name = variable("name", types.Str())
-    value_var, value = variable("value", types.Unknown())
-    match = Call(Raw("builtins.match"), (Literal(pattern), node(name)))
-    refused = lift(f"{path}: the name does not match {pattern}: ")
-    message = Binary("+", node(refused), node(name))
-    condition = Binary("==", match, Literal(None))
-    check = Call(Raw("lib.throwIf"), (condition, message, node(value)))
-    return Call(Raw("lib.mapAttrs"), (Lambda((name_var, value_var), check),))
+def _checked(type_: types.Type, value: Node, path: str) -> Node | None:
+    """The value with its attribute names checked; None where no name needs a check.
+
+    addCheck on attrsOf submodule is lost in the module system, so names are checked in `apply`.
+    """
+    match type_:
+        case types.NullOr(of) if inner := _checked(of, value, path):
+            return If(Binary("==", value, Literal(None)), Literal(None), inner)
+        case types.ListOf(of):
+            item_var, item = variable("item", types.Unknown())
+            inner = _checked(of, node(item), f"{path}.*")
+            return inner and Call(Raw("map"), (Lambda((item_var,), inner), value))
+        case types.AttrsOf(of, names):
+            name_var, name = variable("name", types.Str())
+            item_var, item = variable("value", types.Unknown())
+            inner = _checked(of, node(item), f"{path}.<name>")
+            if names is not None:
+                match_ = Call(Raw("builtins.match"), (Literal(names.text), node(name)))
+                refused = Literal(f"{path}: the name does not match {names.text}: ")
+                arguments = (Binary("==", match_, Literal(None)), Binary("+", refused, node(name)))
+                inner = Call(Raw("lib.throwIf"), (*arguments, inner or node(item)))
+            return inner and Call(Raw("lib.mapAttrs"), (Lambda((name_var, item_var), inner), value))
+        case _:
+            return None
 
 
 def type_node(type_: types.Type, path: str) -> Node:
@@ -204,7 +231,7 @@ def value_node(value: Any, type_: types.Type) -> Node:
         case types.NullOr(of):
             return Literal(None) if value is None else value_node(value, of)
         case types.Package():
-            return Raw(f"pkgs.{value}")
+            return Raw(".".join(["pkgs", *map(literals.attribute, value.split("."))]))
         case types.Submodule():
             return set_values(value)
         case types.ListOf(of):

@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from nixgen import literals
+from nixgen.errors import DefinitionError
 from nixgen.layout import HARD, LINE, SOFT, Doc, Group, Nest, layout
 from nixgen.nodes import (
     Apply,
@@ -288,6 +289,9 @@ class Printer:
         return self._call("lib.getExe'", Raw(layout(owner)), name)
 
     def _fresh(self, hint: str) -> str:
+        if not literals.is_identifier(f"a{_camel(hint)}") or not _camel(hint)[0].isalpha():
+            message = f"{hint!r} cannot be the name of a variable in Nix"
+            raise DefinitionError(message)
         taken = _RESERVED | set(self._names.values()) | set(self._lets.values())
         name = _camel(hint)
         number = 1

@@ -13,6 +13,7 @@ from nixgen import primitives, types
 from nixgen.combinators import (
     coalesce,
     exe,
+    expect_text,
     head,
     if_,
     map_list,
@@ -36,7 +37,7 @@ _UNIT_NAME = types.BARE - {",", "=", "/"} | {"@"}
 
 def run_time(name: str) -> str:
     """An environment variable that systemd puts into a command line when it starts the process."""
-    return cast("str", View(RunTime(name), types.RunTimeText()))
+    return cast("str", View(RunTime(_name(name)), types.RunTimeText()))
 
 
 def exec_line(program: str, *words: Words, may_fail: bool = False) -> str:
@@ -117,6 +118,7 @@ def _run_time_word(made: Node) -> Node:
 
 def mount_path(path: str) -> str:
     """A path for `--bind=` and its like, where `:` separates."""
+    expect_text(path)
     view = lift(path)
     if isinstance(node(view), Literal) or not types.may_hold(type_of(view)) & {":", "\\"}:
         return path
@@ -133,7 +135,7 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in value]
     type_ = type_of(value)
     if not isinstance(value, View):
-        if isinstance(value, str) and (not types.is_one_line(type_) or value != value.strip()):
+        if isinstance(value, str) and not _is_plain(value):
             message = f"a unit's value must be one line, without space around it: {value!r}"
             raise DefinitionError(message)
         return value
@@ -158,10 +160,14 @@ def plain(value: Any) -> Any:
     raise DefinitionError(message)
 
 
+def _is_plain(value: str) -> bool:
+    return value.isprintable() and value == value.strip() and not value.endswith("\\")
+
+
 def _one_line(value: Any, type_: types.Type, allowed: str = "") -> frozenset[str]:
     may_hold = types.may_hold(type_)
-    if may_hold & CONTROL - set(allowed):
-        message = f"control characters could reach a unit through {value!r}: give it a pattern"
+    if may_hold & (CONTROL | {"\\"}) - set(allowed):
+        message = f"control characters or \\ could reach a unit by {value!r}: give it a pattern"
         raise DefinitionError(message)
     return may_hold
 
@@ -171,7 +177,7 @@ def _environment_value(value: Any) -> Any:
     if not types.is_text(type_):
         message = f"an environment variable is text (see true_false): {value!r}"
         raise DefinitionError(message)
-    if "%" not in _one_line(value, type_, "\t\n") or not isinstance(value, View):
+    if "%" not in _one_line(value, type_, "\t\n\\") or not isinstance(value, View):
         return value
     return View(apply(primitives.ESCAPE_SPECIFIERS, value), type_)
 
@@ -180,7 +186,15 @@ def _environment(variables: Any) -> Any:
     if isinstance(variables, View):
         values = cast("Mapping[str, str]", variables)
         return map_values(values, lambda _, value: _environment_value(value))
-    return {name: _environment_value(value) for name, value in variables.items()}
+    return {_name(name): _environment_value(value) for name, value in variables.items()}
+
+
+def _name(name: str) -> str:
+    """The name of a directive or variable, as a definition writes it."""
+    if not (name.isascii() and name.isidentifier()):
+        message = f"not the name of a directive or variable: {name!r}"
+        raise DefinitionError(message)
+    return name
 
 
 def _unit_name(name: Any) -> Any:
@@ -244,4 +258,4 @@ def section(name: str, values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _plain_section(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(value) for name, value in values.items()}
+    return {_name(name): plain(value) for name, value in values.items()}

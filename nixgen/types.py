@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import types as python_types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -193,25 +193,45 @@ class _Name:
     name: str
 
 
+MAX_TEXT = 65536
+"""Bytes of one value: below what the kernel takes as one argument, and systemd as one line."""
+
+
+def _check_text(value: str) -> str:
+    """Refuses what Nix or systemd cannot hold: NUL, noncharacters, more than MAX_TEXT bytes."""
+    try:
+        literals.check_text(value)
+    except RefusedValueError as error:
+        raise ValueError(str(error)) from None
+    if len(value) * 4 > MAX_TEXT and len(value.encode()) > MAX_TEXT:
+        message = f"longer than {MAX_TEXT} bytes"
+        raise ValueError(message)
+    if not value.isascii() and (odd := next(filter(_is_noncharacter, value), None)):
+        message = f"systemd refuses the noncharacter U+{ord(odd):04X}"
+        raise ValueError(message)
+    return value
+
+
+def _is_noncharacter(character: str) -> bool:
+    code = ord(character)
+    return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE  # noqa: PLR2004 - Unicode's own
+
+
+_CHECK_TEXT = AfterValidator(_check_text)
+
+
 def matching(pattern: str, name: str = "") -> Any:
     """Annotation metadata: a string that matches all of `pattern` (the subset of `Pattern`).
 
     `name` is the type's name in printed modules.
     """
     field = Field(pattern=Pattern(pattern).anchored)
-    field.metadata.append(_Name(name))
+    field.metadata += [_CHECK_TEXT, _Name(name)]
     return field
 
 
-def _check_text(value: str) -> str:
-    try:
-        return literals.check_text(value)
-    except RefusedValueError as error:
-        raise ValueError(str(error)) from None
-
-
-Text = Annotated[str, AfterValidator(_check_text), _Marker(Str())]
-"""Any string that Nix can hold: no NUL."""
+Text = Annotated[str, _CHECK_TEXT, _Marker(Str())]
+"""Any string that Nix and systemd can hold: no NUL, no noncharacter, at most 64 KiB."""
 PlainText = Annotated[
     str,
     matching(r"([^[:cntrl:][:space:]\\]+( +[^[:cntrl:][:space:]\\]+)*)?"),
@@ -237,6 +257,10 @@ def of_field(field: FieldInfo, where: str) -> Type:
 def _of(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
     for item in metadata:
         if isinstance(item, _Marker):
+            known = (_Marker, _Name)
+            rest = [m for m in metadata if not isinstance(m, known) and m is not _CHECK_TEXT]
+            if any(_pattern_text(m) is None for m in rest) or (item.type == Str() and rest):
+                raise _unknown(rest, where)
             return item.type
     origin = get_origin(annotation)
     if origin is Annotated:
@@ -244,30 +268,51 @@ def _of(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
         return _of(inner, (*_flatten(more), *metadata), where)
     if origin in (Union, python_types.UnionType):
         return _of_union(annotation, metadata, where)
-    if origin is Literal:
-        return _enum(get_args(annotation), where)
     if origin is list:
         return _of_list(annotation, metadata, where)
+    if annotation is int:
+        return _of_int(metadata, where)
+    if annotation is str:
+        return _of_str(metadata, where)
+    if metadata:
+        raise _unknown(metadata, where)
+    if origin is Literal:
+        return _enum(get_args(annotation), where)
     if origin in (dict, Mapping):
         return _of_dict(annotation, where)
     if not isinstance(annotation, type):
         message = f"{where}: {annotation!r} has no option type"
         raise DefinitionError(message)
-    return _of_class(annotation, metadata, where)
+    return _of_class(annotation, where)
 
 
-def _of_class(annotation: type, metadata: tuple[Any, ...], where: str) -> Type:
+def _unknown(metadata: Iterable[Any], where: str) -> DefinitionError:
+    """Nix would not check what these say."""
+    told = ", ".join(map(repr, metadata))
+    return DefinitionError(f"{where}: has no counterpart in an option's type: {told}")
+
+
+def _of_str(metadata: tuple[Any, ...], where: str) -> Str:
+    pattern, name = None, ""
+    for item in metadata:
+        if isinstance(item, _Name):
+            name = item.name
+        elif text := _pattern_text(item):
+            if pattern or not (text.startswith("^(?:") and text.endswith(")$")):
+                message = f"{where}: write matching(…), once, which anchors the pattern"
+                raise DefinitionError(message)
+            pattern = Pattern(text.removeprefix("^(?:").removesuffix(")$"))
+        elif item is not _CHECK_TEXT:
+            raise _unknown([item], where)
+    if pattern is None:
+        message = f"{where}: write nixgen.Text instead of str (a Nix string cannot hold NUL)"
+        raise DefinitionError(message)
+    return Str(pattern, pattern.may_hold, name)
+
+
+def _of_class(annotation: type, where: str) -> Type:
     if annotation is bool:
         return Bool()
-    if annotation is int:
-        return _of_int(metadata)
-    if annotation is str:
-        pattern = _pattern(metadata)
-        if pattern is None:
-            message = f"{where}: write nixgen.Text instead of str (a Nix string cannot hold NUL)"
-            raise DefinitionError(message)
-        name = next((item.name for item in metadata if isinstance(item, _Name)), "")
-        return Str(pattern, pattern.may_hold, name)
     if issubclass(annotation, enum.StrEnum):
         return _enum(tuple(member.value for member in annotation), where)
     if issubclass(annotation, BaseModel):
@@ -295,8 +340,11 @@ def _enum(values: tuple[Any, ...], where: str) -> Type:
 def _of_list(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
     (item,) = get_args(annotation)
     first = next((Pattern(m.pattern) for m in metadata if isinstance(m, FirstItem)), None)
-    non_empty = any(isinstance(m, MinLen) and m.min_length == 1 for m in metadata)
-    return ListOf(_of(item, (), f"{where}[]"), non_empty, first)
+    lengths = [m for m in metadata if isinstance(m, MinLen)]
+    odd = [m for m in metadata if not isinstance(m, FirstItem | MinLen)]
+    if odd or any(m.min_length != 1 for m in lengths) or (first and not lengths):
+        raise _unknown(metadata, where)
+    return ListOf(_of(item, (), f"{where}[]"), bool(lengths), first)
 
 
 def _of_dict(annotation: Any, where: str) -> Type:
@@ -308,33 +356,26 @@ def _of_dict(annotation: Any, where: str) -> Type:
     return AttrsOf(_of(value, (), f"{where}.*"), names.pattern)
 
 
-def _of_int(metadata: tuple[Any, ...]) -> Int:
+def _of_int(metadata: tuple[Any, ...], where: str) -> Int:
     low, high = literals.INTEGER_MIN, literals.INTEGER_MAX
     for bound in metadata:
         match bound:
-            case Ge(ge):
-                low = _as_int(ge)
-            case Gt(gt):
-                low = _as_int(gt) + 1
-            case Le(le):
-                high = _as_int(le)
-            case Lt(lt):
-                high = _as_int(lt) - 1
+            case Ge(int() as ge):
+                low = ge
+            case Gt(int() as gt):
+                low = gt + 1
+            case Le(int() as le):
+                high = le
+            case Lt(int() as lt):
+                high = lt - 1
             case _:
-                pass
+                raise _unknown([bound], where)
     return Int(low, high)
 
 
-def _as_int(bound: Any) -> int:
-    return int(bound)
-
-
-def _pattern(metadata: tuple[Any, ...]) -> Pattern | None:
-    for item in metadata:
-        text = getattr(item, "pattern", None)
-        if isinstance(text, str):
-            return Pattern(text.removeprefix("^(?:").removesuffix(")$"))
-    return None
+def _pattern_text(item: Any) -> str | None:
+    text = None if isinstance(item, FirstItem) else getattr(item, "pattern", None)
+    return text if isinstance(text, str) else None
 
 
 def _flatten(metadata: list[Any]) -> tuple[Any, ...]:

@@ -26,6 +26,7 @@ from nixgen.nodes import (
     Select,
     Text,
     Var,
+    holds_definition,
 )
 from nixgen.pattern import ASCII
 
@@ -167,7 +168,7 @@ def lift(value: Any) -> View:
 def _lift_list(values: Iterable[Any]) -> View:
     views = [lift(value) for value in values]
     for view in views:
-        if isinstance(type_of(view), types.Definition):
+        if holds_definition(node(view)):
             message = f"a part of a configuration cannot stand in a list: {view!r}"
             raise DefinitionError(message)
     of = common([type_of(view) for view in views])
@@ -187,8 +188,19 @@ def _lift_mapping(values: Mapping[Any, Any]) -> View:
             key = node(name)
             bindings.append((_known(key), node(lifted)))
         else:
-            bindings.append((literals.check_text(name), node(lifted)))
+            bindings.append((_attribute(name), node(lifted)))
+    known = [name for name, _ in bindings if isinstance(name, str)]
+    if len(set(known)) < len(known):
+        message = f"one attribute twice in a set: {sorted(known)}"
+        raise DefinitionError(message)
     return View(Attrs(tuple(bindings)), types.AttrsOf(common(of)))
+
+
+def _attribute(name: Any) -> str:
+    if not isinstance(name, str):
+        message = f"an attribute name must be text, not {name!r}"
+        raise DefinitionError(message)
+    return literals.check_text(name)
 
 
 def _known(name: Node) -> str | Node:
@@ -258,26 +270,29 @@ def text_node(parts: list[Node]) -> Node:
 
 def _compare(operator: str, left: View, other: object) -> View:
     right = lift(other)
-    left_type, right_type = type_of(left), type_of(right)
-    made = node(right)
+    left_type, right_type, made = _given(type_of(left)), _given(type_of(right)), node(right)
+    with_null = isinstance(type_of(left), types.NullOr) and made == Literal(None)
     known = left_type.values if isinstance(left_type, types.Enum) else ()
-    if known and isinstance(made, Literal) and made.value not in known:
+    if known and isinstance(made, Literal) and not with_null and made.value not in known:
         message = f"{made.value!r} is not one of {', '.join(known)}"
         raise DefinitionError(message)
-    if not _comparable(left_type, right_type):
-        message = f"{operator} between {left_type} and {right_type} is never true"
+    if not (with_null or _comparable(left_type, right_type)):
+        message = f"{operator} between {left_type} and {right_type} is never true, or not the same"
         raise DefinitionError(message)
-    return View(Binary(operator, node(left), node(right)), types.Bool())
+    return View(Binary(operator, node(left), made), types.Bool())
+
+
+def _given(type_: types.Type) -> types.Type:
+    return type_.of if isinstance(type_, types.NullOr) else type_
 
 
 def _comparable(left: types.Type, right: types.Type) -> bool:
-    if isinstance(left, types.NullOr) or isinstance(right, types.NullOr):
+    """Paths are left out: to Nix a package is no text, and programs stand elsewhere."""
+    if isinstance(left, types.Str | types.Enum) and isinstance(right, types.Str | types.Enum):
         return True
-    if types.is_text(left) and types.is_text(right):
-        return True
-    structures = (types.ListOf, types.AttrsOf)
-    if isinstance(left, structures) and isinstance(right, structures):
-        return isinstance(left, types.ListOf) == isinstance(right, types.ListOf)
+    if isinstance(left, types.ListOf) and isinstance(right, types.ListOf):
+        members = (left.of, right.of)
+        return types.Unknown() in members or _comparable(_given(left.of), _given(right.of))
     return type(left) is type(right) and isinstance(left, types.Int | types.Bool)
 
 

@@ -221,7 +221,14 @@ in
         name: value:
         lib.throwIf (builtins.match "[a-z][a-z0-9-]*" name == null) (
           "sample.parts: the name does not match [a-z][a-z0-9-]*: " + name
-        ) value
+        ) (
+          lib.mapAttrs (
+            name2: value2:
+            lib.throwIf (builtins.match "[a-z][a-z0-9-]*" name2 == null) (
+              "sample.parts.<name>: the name does not match [a-z][a-z0-9-]*: " + name2
+            ) value2
+          ) value
+        )
       );
     };
     extra = lib.mkOption {
@@ -329,6 +336,8 @@ def test_an_option_without_description_is_refused() -> None:
     "pattern",
     [
         *("a.b", "^a", "a$", r"\d", "a*?", "a++", "(?:a)", "[^a]", "[^a]b", "[^a]{2}", "[a&&b]"),
+        *("([^a]+){2}", "[^a]+[^b]+", "[^x]+([^b]+x)?", "[^a]+(b?)[^c]+", "([^a]+|b)[^c]+"),
+        *(r"a\-b", r"a\/b", r"a\]", r"a\}", "[[:alpha:]-z]", "[z-a]", "*a", "a{1}{2}", "(a", "a)"),
         *("é", "[é]", r"[\n]", "[[:word:]]", "[]", "a**", "(?i)a"),
     ],
 )

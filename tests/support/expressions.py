@@ -166,7 +166,7 @@ def condition(scope: Scope, depth: int) -> Any:
         lambda: zoo.size == rng.choice(["small", "large"]),
         lambda: zoo.guest != None,  # noqa: E711 - recorded as a comparison
         lambda: zoo.sounds == strings(scope, d),
-        lambda: text(string(scope, d), "") == string(scope, d),
+        lambda: text(string(scope, d), "") == text(string(scope, d), ""),
         lambda: zoo.gate < number(scope, d),
         lambda: zoo.visitors >= number(scope, d),
         lambda: starts_with(rng.choice(["", "$", "a"]), string(scope, d)),
