@@ -139,7 +139,7 @@ in
                       f.protocol == "tcp" && f.probe == "tcp"
                     ) "-${utils.escapeSystemdExecArgs [ socat "-u" "OPEN:/dev/null" "TCP4:${c.address}:${toString f.innerPort},forever,interval=0.1" ]}"
                     ++ lib.optional (
-                      lib.hasPrefix "http:" f.probe
+                      f.protocol == "tcp" && lib.hasPrefix "http:" f.probe
                     ) "-${utils.escapeSystemdExecArgs [ curl "--silent" "--fail" "--output" "/dev/null" "--max-time" "5" "--retry" "1000" "--retry-delay" "1" "--retry-all-errors" "http://${c.address}:${toString f.innerPort}${lib.removePrefix "http:" f.probe}" ]}";
                   ExecStart = utils.escapeSystemdExecArgs (
                     [ socat ]
@@ -186,7 +186,7 @@ in
                     f.protocol == "tcp" && f.probe == "tcp"
                   ) "-${utils.escapeSystemdExecArgs [ socat "-u" "OPEN:/dev/null" "TCP4:127.0.0.1:${toString f.port},forever,interval=0.1" ]}"
                   ++ lib.optional (
-                    lib.hasPrefix "http:" f.probe
+                    f.protocol == "tcp" && lib.hasPrefix "http:" f.probe
                   ) "-${utils.escapeSystemdExecArgs [ curl "--silent" "--fail" "--output" "/dev/null" "--max-time" "5" "--retry" "1000" "--retry-delay" "1" "--retry-all-errors" "http://127.0.0.1:${toString f.port}${lib.removePrefix "http:" f.probe}" ]}";
                 ExecStart = lib.concatStringsSep " " [
                   (utils.escapeSystemdExecArgs (

@@ -55,7 +55,7 @@ in
         execStart = lib.mkOption {
           type = lib.types.addCheck (lib.types.nonEmptyListOf lib.types.str) (
             items:
-            builtins.match "/[A-Za-z0-9+._-][A-Za-z0-9+._/-]*|[A-Za-z0-9_][A-Za-z0-9+._-]*" (
+            builtins.match "(/[A-Za-z0-9+_-][A-Za-z0-9+._-]*)+|[A-Za-z0-9_][A-Za-z0-9+._-]*" (
               lib.head items
             )
             != null
@@ -132,7 +132,7 @@ in
             Restart = "always";
             RestartSec = 2;
             KillMode = "mixed";
-            StateDirectory = name;
+            StateDirectory = "holo/units/${name}";
             CapabilityBoundingSet = "";
             PrivateUsers = true;
             RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";

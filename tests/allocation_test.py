@@ -151,12 +151,34 @@ def test_the_172nd_private_container_of_a_host_is_refused() -> None:
     assert "171 private containers" in diagnostic.message
 
 
+def test_a_number_that_two_owners_have_is_told_with_both() -> None:
+    text = """{"version": 1, "hosts": {"a": {"containers": {
+        "b": {"index": 3}, "c": {"index": 3}}}}}"""
+    with pytest.raises(FleetError) as refused:
+        read_lock(text, "fleet.lock.json")
+    (diagnostic,) = refused.value.diagnostics
+    assert diagnostic.path == "hosts.a.containers.c.index"
+    assert diagnostic.message == "3 is also hosts.a.containers.b.index"
+
+
+def test_containers_of_equal_content_share_a_class_whatever_their_order() -> None:
+    units = [
+        Unit(exec_start=["x"], environment=environment)
+        for environment in ({"A": "1", "B": "2"}, {"B": "2", "A": "1"}, {"A": "2", "B": "1"})
+    ]
+    fleet = fleet_of({f"c{n}": Container(units={"u": unit}) for n, unit in enumerate(units)})
+    classes = lower(fleet, allocate(fleet, Allocation())).hosts["alpha"].classes
+    assert classes["c0"] == classes["c1"] != classes["c2"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("{", "Invalid JSON"),
         ('{"version": 2, "hosts": {}}', "version 2 of the lock file is not known"),
         ('{"version": 1, "hosts": {"a": {"containers": {"b": {"index": "0"}}}}}', "valid integer"),
+        ('{"version": 1, "hosts": {"a": {"containers": {"b": {"index": 171}}}}}', "less than 171"),
+        ("\xff", "JSON"),
     ],
 )
 def test_a_broken_lock_file_is_told_and_never_guessed(text: str, message: str) -> None:

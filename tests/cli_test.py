@@ -232,6 +232,24 @@ MISTAKES = {
         "error: systemd.services.socat-internal-admin-forwarder.",
         "conflicting values",
     ),
+    "a dict changed after the check": (
+        GOOD + 'fleet.hosts["../x"] = Host()\n',
+        ["compile", "FLEET", "--out", "OUT"],
+        "Fleet.hosts.../x",
+        "should match pattern",
+    ),
+    "no model in the fleet": (
+        GOOD + 'fleet.hosts["beta"] = 3\n',
+        ["compile", "FLEET", "--out", "OUT"],
+        "Fleet.hosts.beta",
+        "error",
+    ),
+    "a noncharacter": (
+        GOOD.replace('"/srv"', '"\ufffe"'),
+        ["show", "FLEET"],
+        "systemd refuses the noncharacter U+FFFE",
+        "fleet.py:4",
+    ),
     "clash": (
         GOOD.replace("port=8000)", "port=8000, host_port=8080)"),
         ["compile", "FLEET", "--out", "OUT"],

@@ -35,6 +35,7 @@ from nixgen import (
     types,
     when,
 )
+from nixgen.evaluator import evaluate
 from nixgen.nodes import Attrs, Map, MkMerge
 from nixgen.options import declarations
 from nixgen.pattern import Pattern
@@ -111,6 +112,20 @@ def test_a_property_folds_on_a_model_with_values() -> None:
         {**values, "sounds": [], "food": ["a"], "animals": {}, "labels": {}, "keeper": keeper},
     )
     assert made.keeper.title == "the Ann on 2"
+
+
+def test_operators_record_what_they_say() -> None:
+    root, view = variable("cfg", types.Submodule(Zoo))
+    cfg: Any = view
+    for value in (4, 5, 6):
+        seen = [
+            evaluate(node(made), {root.key: {"gate": value}}, stub_programs)
+            for made in (cfg.gate < 5, cfg.gate <= 5, cfg.gate > 5, cfg.gate >= 5)
+        ]
+        assert seen == [value < 5, value <= 5, value > 5, value >= 5]
+        added = (cfg.gate == 5, cfg.gate != 5, cfg.gate + 1, 1 + cfg.gate)
+        results = [evaluate(node(m), {root.key: {"gate": value}}, stub_programs) for m in added]
+        assert results == [value == 5, value != 5, value + 1, value + 1]
 
 
 Name = Annotated[str, matching("[a-z][a-z0-9-]*")]

@@ -269,7 +269,7 @@ def test_arguments_and_environment_arrive_as_they_were_written(
     for name, unit in values.units.items():
         if name == "mounts":
             continue
-        state = f"/var/lib/{name}"
+        state = f"/var/lib/holo/units/{name}"
         wait(lambda state=state: b"done" in inside(hostile, "ls", f"{state}/"))  # type: ignore[misc]
         arguments = inside(hostile, "cat", f"{state}/arguments").decode().split("\0")[:-1]
         assert arguments == unit.exec_start[4:], name
@@ -289,8 +289,8 @@ def test_descriptions_arrive_as_they_were_written(
 
 
 def test_mount_paths_arrive_as_they_were_written(hostile: NspawnMachine) -> None:
-    wait(lambda: inside(hostile, "cat", "/var/lib/mounts/seen").count(b"\n") == 30)
-    seen = inside(hostile, "cat", "/var/lib/mounts/seen").decode().split()
+    wait(lambda: inside(hostile, "cat", "/var/lib/holo/units/mounts/seen").count(b"\n") == 30)
+    seen = inside(hostile, "cat", "/var/lib/holo/units/mounts/seen").decode().split()
     assert seen == [str(number) for number in range(30)]
 
 

@@ -162,6 +162,10 @@ def _fixed_host_port(
         )
         hint = f"leave host_port out: the service itself listens on port {forward.port}"
         problems.append(Diagnostic(f"{where}.host_port", message, hint))
+    if forward.inner_port is not None or forward.bind != "127.0.0.1":
+        message = "the network is the host's own: nothing listens in between"
+        hint = "leave bind and inner_port out: the service itself listens on the host"
+        problems.append(Diagnostic(where, message, hint))
     return forward.port
 
 

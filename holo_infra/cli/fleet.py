@@ -38,7 +38,7 @@ def compile_fleet(path: Path) -> Compiled:
     lock_file = lock_path(path)
     lock = Allocation()
     if lock_file.exists():
-        lock = read_lock(lock_file.read_text(encoding="utf-8"), str(lock_file))
+        lock = read_lock(lock_file.read_bytes(), str(lock_file))
     try:
         allocation = allocate(fleet, lock)
     except FleetError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -95,7 +96,7 @@ def _content(container: Container, numbers: ContainerNumbers) -> Holo:
 
 def _class_name(content: Holo, host: Host) -> str:
     """A name of a class: readable by its units, unique by its content and platform."""
-    told = f"{content.model_dump_json()} {host.system} {host.state_version}"
+    told = json.dumps([content.model_dump(), host.system, host.state_version], sort_keys=True)
     digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     units = "-".join(sorted(content.units)) or "empty"
     return f"{units[:40]}-{digest}"

@@ -37,7 +37,7 @@ VariableValue = Annotated[str, matching("[^[:cntrl:]]*([\t\n][^[:cntrl:]]*)*")]
 Command = Annotated[
     list[Text],
     Field(min_length=1),
-    FirstItem("/[A-Za-z0-9+._-][A-Za-z0-9+._/-]*|[A-Za-z0-9_][A-Za-z0-9+._-]*"),
+    FirstItem("(/[A-Za-z0-9+_-][A-Za-z0-9+._-]*)+|[A-Za-z0-9_][A-Za-z0-9+._-]*"),
 ]
 """A command line as a list: first an absolute path or a bare program name, then any arguments."""
 

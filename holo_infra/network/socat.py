@@ -182,7 +182,7 @@ def _probes(protocol: str, probe: str, address: str, port: int) -> list[str]:
             ),
         ),
         when(
-            starts_with("http:", probe),
+            all_(protocol == "tcp", starts_with("http:", probe)),
             exec_line(
                 *(CURL, "--silent", "--fail", "--output", "/dev/null", "--max-time", "5"),
                 *("--retry", "1000", "--retry-delay", "1", "--retry-all-errors"),

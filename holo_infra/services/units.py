@@ -7,7 +7,7 @@ from typing import Any
 from holo_infra.model.options import Holo
 from holo_infra.model.unit import Unit
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
-from nixgen import define, each, if_, tail
+from nixgen import define, each, if_, tail, text
 from nixgen.systemd import command_program, exec_line, unit
 
 
@@ -35,7 +35,7 @@ def _service(name: str, u: Unit) -> dict[str, Any]:
                 "Restart": "always",
                 "RestartSec": 2,
                 "KillMode": "mixed",
-                "StateDirectory": name,
+                "StateDirectory": text("holo/units/", name),
                 "CapabilityBoundingSet": "",
                 "PrivateUsers": True,
                 "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",

@@ -44,7 +44,14 @@ def load(path: Path) -> Fleet:
         message = "the file defines no fleet" if fleet is None else f"`fleet` is a {type(fleet)}"
         hint = "end it with: fleet = Fleet(name=…, hosts={…})"
         raise FleetError([Diagnostic("", message, hint, str(path))])
-    return fleet
+    try:
+        # Frozen models still hold plain dicts, which a fleet's program can change after the check.
+        return Fleet.model_validate(fleet.model_dump(warnings=False))
+    except (ValidationError, AttributeError) as error:
+        if isinstance(error, ValidationError):
+            raise FleetError(_validation(error, path)) from None
+        message = f"something in the fleet is no model: {error}"
+        raise FleetError([Diagnostic("", message, "", str(path))]) from None
 
 
 def _line(error: BaseException, path: Path) -> str:
