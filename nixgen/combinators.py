@@ -250,6 +250,14 @@ def map_values(values: Mapping[str, T], function: Callable[[str, T], S]) -> dict
     return cast("dict[str, S]", View(made, types.AttrsOf(type_of(body))))
 
 
+def lookup(values: Mapping[str, T], name: str) -> T:
+    """The value of a name: an error in Nix, and LookupError in Python, where there is none."""
+    of = type_of(expect(values, types.AttrsOf, "lookup"))
+    assert isinstance(of, types.AttrsOf)  # noqa: S101 - _expect has checked
+    expect_text(name)
+    return cast("T", View(apply(primitives.GET_ATTRIBUTE, name, values), of.of))
+
+
 def flatten(lists: Sequence[Sequence[T]]) -> list[T]:
     """The items of a list of lists."""
     of = type_of(expect(lists, types.ListOf, "flatten"))

@@ -34,6 +34,7 @@ HEAD = Primitive("lib.head", lambda items: items[0])
 TAIL = Primitive("lib.tail", _tail)
 HAS_PREFIX = Primitive("lib.hasPrefix", lambda prefix, value: value.startswith(prefix))
 REMOVE_PREFIX = Primitive("lib.removePrefix", lambda prefix, value: value.removeprefix(prefix))
+GET_ATTRIBUTE = Primitive("builtins.getAttr", lambda name, values: values[name])
 CONCAT_LISTS = Primitive("lib.concatLists", lambda lists: [item for part in lists for item in part])
 JOIN = Primitive("lib.concatStringsSep", lambda separator, items: separator.join(items))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from nixgen import primitives, types
 from nixgen.combinators import (
@@ -29,6 +29,7 @@ from nixgen.views import View, apply, lift, node, text_node, type_of
 
 Words = str | Sequence[str]
 """One argument of a command line, or a list of them."""
+T = TypeVar("T")
 Unit = dict[str, Any]
 """A unit as NixOS's options take it."""
 
@@ -160,6 +161,18 @@ def plain(value: Any) -> Any:
     raise DefinitionError(message)
 
 
+def as_written(value: T) -> T:
+    """Text that stands in a unit as it is, specifiers included; or a set of directives of such.
+
+    Its type must admit neither control characters nor backslashes.
+    """
+    type_ = type_of(value)
+    of = type_.of if isinstance(type_, types.AttrsOf) else type_
+    _one_line(value, of)
+    line: types.Type = types.Line()
+    return cast("T", View(node(value), line if of is type_ else types.AttrsOf(line)))
+
+
 def _is_plain(value: str) -> bool:
     return value.isprintable() and value == value.strip() and not value.endswith("\\")
 
@@ -219,6 +232,7 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
     binds_to: Sequence[str] = (),
     part_of: Sequence[str] = (),
     wanted_by: Sequence[str] = (),
+    reload_triggers: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     unit_config: Mapping[str, Any] | None = None,
     service: Sequence[Mapping[str, Any]] = (),
@@ -226,6 +240,7 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
     """A unit as NixOS's `systemd.services.<name>` takes it; every value is escaped here.
 
     `service` are parts of the section, joined: values written here, and sets made by `section`.
+    `reload_triggers` is text that the unit reads from files: a unit with another is reloaded.
     """
     names = {
         "after": after,
@@ -242,6 +257,9 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
             made |= {key: [_unit_name(name) for name in units]} if units else {}
         else:
             made[key] = _unit_names(units)
+    if reload_triggers:
+        expect_text(*reload_triggers)
+        made |= {"reloadIfChanged": True, "reloadTriggers": list(reload_triggers)}
     if environment is not None:
         made["environment"] = _environment(environment)
     if unit_config:

@@ -5,6 +5,7 @@ The form is that of nixpkgs (`nixos/lib/systemd-lib.nix`): lists repeat a key, b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -32,11 +33,15 @@ def render(unit: Mapping[str, Any]) -> str:
         if unit.get(option):
             unit_section[key] = " ".join(unit[option])
     unit_section |= unit.get("unitConfig", {})
+    if triggers := unit.get("reloadTriggers"):
+        unit_section["X-Reload-Triggers"] = hashlib.sha256("".join(triggers).encode()).hexdigest()
     environment = unit.get("environment", {})
     assignments = [
         json.dumps(f"{name}={environment[name]}", ensure_ascii=False) for name in environment
     ]
     service = ({"Environment": assignments} if assignments else {}) | unit.get("serviceConfig", {})
+    if unit.get("reloadIfChanged"):
+        service["X-ReloadIfChanged"] = True
     sections = {"Unit": unit_section, "Service": service}
     if unit.get("wantedBy"):
         sections["Install"] = {"WantedBy": " ".join(unit["wantedBy"])}

@@ -44,6 +44,7 @@ let
     netcat = "nc";
     nftables = "nft";
     nginx = "nginx";
+    procps = null;
     python3 = "python3";
     shadow = null;
     socat = "socat";
