@@ -107,6 +107,53 @@ in
               ) value
             );
           };
+          egress = lib.mkOption {
+            type = lib.types.enum [ "none" "hub" "internet" ];
+            default = "none";
+            description = ''
+              What it may reach besides its peers: `none` nothing, `hub` the address
+              `holo.hub`, `internet` everything but this host and other containers. Holds for
+              private networks.
+            '';
+          };
+          isolated = lib.mkOption {
+            type = lib.types.bool;
+            default = true;
+            description = ''
+              Whether it is kept from this host's other containers. Those that are not
+              isolated reach each other.
+            '';
+          };
+          allowedPeers = lib.mkOption {
+            type = lib.types.listOf (lib.types.strMatching "[a-z]([a-z0-9-]{0,61}[a-z0-9])?");
+            default = [ ];
+            description = "Containers of this host to which it may open connections, isolated or not.";
+          };
+          state = lib.mkOption {
+            type = lib.types.nullOr (lib.types.strMatching "/[^[:cntrl:]]*");
+            default = null;
+            description = ''
+              This host's folder with the container's `/var/lib`: what outlives a restart. By
+              default `/var/lib/holo/state/NAME`.
+            '';
+          };
+          limits = {
+            memory = lib.mkOption {
+              type = lib.types.nullOr (lib.types.strMatching "[1-9][0-9]{0,14}[KMGT]?");
+              default = null;
+              description = "Memory, in bytes or with K, M, G, T.";
+            };
+            cpuPercent = lib.mkOption {
+              type = lib.types.nullOr (lib.types.ints.between 1 100000);
+              default = null;
+              description = "Processor time, in percent of one core.";
+            };
+            tasks = lib.mkOption {
+              type = lib.types.nullOr (lib.types.ints.between 1 4194304);
+              default = null;
+              description = "Processes and threads.";
+            };
+          };
           bindMounts = lib.mkOption {
             type = lib.types.attrsOf (lib.types.submodule {
               options = {
@@ -130,6 +177,26 @@ in
               ) value
             );
           };
+          secrets = lib.mkOption {
+            type = lib.types.attrsOf (lib.types.strMatching "/[^[:cntrl:]]*");
+            default = { };
+            description = ''
+              Files of this host that hold secrets, by the name under which units ask for
+              them.
+            '';
+            apply = lib.mapAttrs (
+              name: value:
+              lib.throwIf (builtins.match "[A-Za-z_][A-Za-z0-9_.-]{0,199}" name == null) (
+                "holo.containers.<name>.secrets: the name does not match [A-Za-z_][A-Za-z0-9_.-]{0,199}: "
+                + name
+              ) value
+            );
+          };
+          nspawnArgs = lib.mkOption {
+            type = lib.types.listOf lib.types.str;
+            default = [ ];
+            description = "More arguments for systemd-nspawn.";
+          };
         };
       }
     ));
@@ -147,18 +214,26 @@ in
     environment.etc = lib.mkMerge (lib.mapAttrsToList (name: c: {
       "holo/containers/${name}/identity.env".text =
         "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n";
+      "holo/containers/${name}/resolv.conf" = lib.mkIf (
+        c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]
+      ) {
+        text = lib.concatStringsSep "" (map (address: "nameserver ${address}\n") cfg.nameservers);
+      };
     }) cfg.containers);
     systemd.services = lib.mkMerge (lib.mapAttrsToList (
       name: c:
       let
         link = "ve-${toString c.index}";
         namespace = "netns-${name}.service";
+        state = if c.state != null then c.state else "/var/lib/holo/state/${name}";
         folder = "/etc/holo/containers/${name}";
-        state = "holo/containers/${name}";
+        root = "holo/containers/${name}";
       in
       {
         "netns-${name}" = lib.mkIf (c.network == "private") {
           description = "Network namespace of container ${name}";
+          after = [ "holo-firewall.service" ];
+          requires = [ "holo-firewall.service" ];
           partOf = [ "container@${name}.service" ];
           unitConfig.StartLimitIntervalSec = 0;
           serviceConfig = lib.mkMerge [
@@ -205,6 +280,16 @@ in
                 ])
                 (utils.escapeSystemdExecArgs [ ip "-n" name "link" "set" "host0" "up" ])
                 (utils.escapeSystemdExecArgs [ ip "-n" name "link" "set" "lo" "up" ])
+                (utils.escapeSystemdExecArgs [
+                  ip
+                  "-n"
+                  name
+                  "route"
+                  "add"
+                  "default"
+                  "via"
+                  c.hostAddress
+                ])
               ];
               ExecStopPost = [
                 "-${utils.escapeSystemdExecArgs [ ip "link" "delete" link ]}"
@@ -230,6 +315,11 @@ in
           unitConfig.StartLimitIntervalSec = 0;
           serviceConfig = {
             Type = "notify";
+            ExecStartPre = utils.escapeSystemdExecArgs [
+              (lib.getExe' pkgs.coreutils "mkdir")
+              "--parents"
+              state
+            ];
             ExecStart = utils.escapeSystemdExecArgs (
               [
                 (lib.getExe' config.systemd.package "systemd-nspawn")
@@ -248,12 +338,18 @@ in
                 "--network-namespace-path=/run/netns/${name}"
                 "--capability=CAP_NET_ADMIN"
               ]
+              ++ lib.optional (
+                c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]
+              ) "--bind-ro=${folder}/resolv.conf:/etc/resolv.conf"
+              ++ [ "--bind=${lib.replaceStrings [ "\\" ":" ] [ "\\\\" "\\:" ] state}:/var/lib" ]
               ++ lib.mapAttrsToList (
                 inside: mount:
                 "${if mount.writable then "--bind=" else "--bind-ro="}${lib.replaceStrings [ "\\" ":" ] [ "\\\\" "\\:" ] mount.source}:${lib.replaceStrings [ "\\" ":" ] [ "\\\\" "\\:" ] inside}"
               ) c.bindMounts
+              ++ lib.mapAttrsToList (name2: path: "--load-credential=${name2}:${path}") c.secrets
+              ++ c.nspawnArgs
               ++ lib.optionals (c.system != null) [
-                "--directory=/var/lib/${state}"
+                "--directory=/var/lib/${root}"
                 "--bind-ro=/nix/store"
                 "${c.system}/init"
               ]
@@ -266,7 +362,7 @@ in
                 "systemd.firstboot=off"
               ]
             );
-            StateDirectory = [ state "${state}/usr" ];
+            StateDirectory = [ root "${root}/usr" ];
             StateDirectoryMode = "0755";
             KillMode = "mixed";
             Restart = "on-failure";
@@ -274,6 +370,16 @@ in
             RestartForceExitStatus = 133;
             SuccessExitStatus = 133;
             TimeoutStartSec = 300;
+            MemoryMax = lib.mkIf (c.limits.memory != null) (
+              if c.limits.memory != null then c.limits.memory else "infinity"
+            );
+            CPUQuota =
+              lib.mkIf (
+                c.limits.cpuPercent != null
+              ) "${toString (if c.limits.cpuPercent != null then c.limits.cpuPercent else 100)}%";
+            TasksMax = lib.mkIf (c.limits.tasks != null) (
+              if c.limits.tasks != null then c.limits.tasks else 1
+            );
             Delegate = true;
             Slice = "machine.slice";
             DevicePolicy = "closed";

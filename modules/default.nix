@@ -4,6 +4,7 @@
 {
   imports = [
     ./containers.nix
+    ./firewall.nix
     ./socat.nix
     ./units.nix
   ];

@@ -27,19 +27,19 @@ let
     PrivateDevices = true;
     PrivateMounts = true;
     PrivateTmp = true;
-    ProcSubset = "pid";
     ProtectClock = true;
     ProtectControlGroups = true;
     ProtectHome = true;
     ProtectHostname = true;
     ProtectKernelLogs = true;
     ProtectKernelModules = true;
-    ProtectKernelTunables = true;
     ProtectProc = "invisible";
     ProtectSystem = "strict";
     RemoveIPC = true;
     RestrictNamespaces = true;
     SystemCallFilter = [ "@system-service" "~@privileged @resources" ];
+    ProcSubset = "pid";
+    ProtectKernelTunables = true;
   };
   forwarder = {
     Type = "exec";

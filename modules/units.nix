@@ -11,35 +11,33 @@
 
 let
   cfg = config.holo;
-  confined = {
-    LockPersonality = true;
-    MemoryDenyWriteExecute = true;
-    NoNewPrivileges = true;
-    RestrictRealtime = true;
-    RestrictSUIDSGID = true;
-    SystemCallArchitectures = "native";
-    SystemCallErrorNumber = "EPERM";
-    UMask = "0077";
-  };
-  sandbox = {
-    DynamicUser = true;
-    KeyringMode = "private";
-    PrivateDevices = true;
-    PrivateMounts = true;
-    PrivateTmp = true;
-    ProcSubset = "pid";
-    ProtectClock = true;
-    ProtectControlGroups = true;
-    ProtectHome = true;
-    ProtectHostname = true;
-    ProtectKernelLogs = true;
-    ProtectKernelModules = true;
-    ProtectKernelTunables = true;
-    ProtectProc = "invisible";
-    ProtectSystem = "strict";
-    RemoveIPC = true;
-    RestrictNamespaces = true;
-    SystemCallFilter = [ "@system-service" "~@privileged @resources" ];
+  hardening = {
+    LockPersonality = lib.mkDefault true;
+    MemoryDenyWriteExecute = lib.mkDefault true;
+    NoNewPrivileges = lib.mkDefault true;
+    RestrictRealtime = lib.mkDefault true;
+    RestrictSUIDSGID = lib.mkDefault true;
+    SystemCallArchitectures = lib.mkDefault "native";
+    SystemCallErrorNumber = lib.mkDefault "EPERM";
+    UMask = lib.mkDefault "0077";
+    DynamicUser = lib.mkDefault true;
+    KeyringMode = lib.mkDefault "private";
+    PrivateDevices = lib.mkDefault true;
+    PrivateMounts = lib.mkDefault true;
+    PrivateTmp = lib.mkDefault true;
+    ProtectClock = lib.mkDefault true;
+    ProtectControlGroups = lib.mkDefault true;
+    ProtectHome = lib.mkDefault true;
+    ProtectHostname = lib.mkDefault true;
+    ProtectKernelLogs = lib.mkDefault true;
+    ProtectKernelModules = lib.mkDefault true;
+    ProtectProc = lib.mkDefault "invisible";
+    ProtectSystem = lib.mkDefault "strict";
+    RemoveIPC = lib.mkDefault true;
+    RestrictNamespaces = lib.mkDefault true;
+    SystemCallFilter = lib.mkDefault [ "@system-service" "~@privileged @resources" ];
+    ProcSubset = lib.mkDefault "pid";
+    ProtectKernelTunables = lib.mkDefault true;
   };
 in
 {
@@ -86,6 +84,33 @@ in
             ) value
           );
         };
+        secrets = lib.mkOption {
+          type = lib.types.listOf (lib.types.strMatching "[A-Za-z_][A-Za-z0-9_.-]{0,199}");
+          default = [ ];
+          example = [ "nats.creds" ];
+          description = ''
+            Secrets of the container that the service finds as files in
+            `$CREDENTIALS_DIRECTORY`.
+          '';
+        };
+        settings = lib.mkOption {
+          type = lib.types.attrsOf (
+            lib.types.strMatching "([^[:cntrl:][:space:]\\\\]+( +[^[:cntrl:][:space:]\\\\]+)*)?"
+          );
+          default = { };
+          example.MemoryDenyWriteExecute = "false";
+          description = ''
+            Directives of the unit's section `[Service]` as systemd reads them, specifiers
+            included. They take the place of our hardening; what other fields say cannot be
+            replaced.
+          '';
+          apply = lib.mapAttrs (
+            name: value:
+            lib.throwIf (builtins.match "[A-Z][A-Za-z0-9]{0,99}" name == null) (
+              "holo.units.<name>.settings: the name does not match [A-Z][A-Za-z0-9]{0,99}: " + name
+            ) value
+          );
+        };
       };
     });
     default = { };
@@ -112,10 +137,9 @@ in
         ) u.environment;
         unitConfig.StartLimitIntervalSec = 0;
         serviceConfig = lib.mkMerge [
-          confined
-          sandbox
+          hardening
           {
-            Type = "exec";
+            Type = lib.mkDefault "exec";
             ExecStart = utils.escapeSystemdExecArgs (
               [
                 (
@@ -129,14 +153,16 @@ in
               ]
               ++ lib.tail u.execStart
             );
-            Restart = "always";
-            RestartSec = 2;
-            KillMode = "mixed";
-            StateDirectory = "holo/units/${name}";
-            CapabilityBoundingSet = "";
-            PrivateUsers = true;
-            RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
+            LoadCredential = lib.mkIf (u.secrets != [ ]) u.secrets;
+            Restart = lib.mkDefault "always";
+            RestartSec = lib.mkDefault 2;
+            KillMode = lib.mkDefault "mixed";
+            StateDirectory = lib.mkDefault "holo/units/${name}";
+            CapabilityBoundingSet = lib.mkDefault "";
+            PrivateUsers = lib.mkDefault true;
+            RestrictAddressFamilies = lib.mkDefault "AF_INET AF_INET6 AF_UNIX";
           }
+          u.settings
         ];
       };
     }

@@ -5,16 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from holo_infra.model.options import Holo
+from holo_infra.network.firewall import firewall
 from holo_infra.network.socat import socat
 from holo_infra.services.containers import containers
 from holo_infra.services.units import units
 from nixgen import Module, evaluate_modules
 from nixgen.evaluator import Programs
 
-MODULES: tuple[Module, ...] = (containers, units, socat)
+MODULES: tuple[Module, ...] = (containers, firewall, units, socat)
 """All definitions; each is a file in `modules/`."""
 
-_ELSEWHERE = {"systemd-socket-proxyd": "/usr/lib/systemd/systemd-socket-proxyd"}
+_ELSEWHERE = {
+    "nft": "/usr/sbin/nft",
+    "sysctl": "/usr/sbin/sysctl",
+    "systemd-socket-proxyd": "/usr/lib/systemd/systemd-socket-proxyd",
+}
 
 
 def fhs_programs(package: str, name: str) -> str:  # noqa: ARG001 - Debian's packages share one folder

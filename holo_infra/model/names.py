@@ -19,15 +19,35 @@ ForwardName = Annotated[str, matching("[a-z][a-z0-9]{0,62}")]
 UnitName = Annotated[str, matching("[a-z]([a-z0-9-]{0,198}[a-z0-9])?")]
 """A unit's name without `.service`."""
 
+NetworkName = Annotated[str, matching(_LABEL)]
+"""A network's name: `private`, `shared`, or a key of the fleet's networks."""
+
 Port = Annotated[int, Field(ge=1, le=65535)]
 """A port that something listens on."""
 
-Octet = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-IPv4 = Annotated[str, matching(f"({Octet}[.]){{3}}{Octet}", name="ipv4")]
+_OCTET = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_QUAD = f"({_OCTET}[.]){{3}}{_OCTET}"
+IPv4 = Annotated[str, matching(_QUAD, name="ipv4")]
 """An IPv4 address as dotted quad."""
+IPv4Network = Annotated[str, matching(f"{_QUAD}/(3[0-2]|[12]?[0-9])")]
+"""A network as address and prefix length: `10.64.0.0/16`."""
+
+_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+Listener = Annotated[str, matching(f"{_QUAD}:{_PORT}(/tcp|/udp)?")]
+"""What a service listens on: address, port and, unless it is TCP, `/udp`: `0.0.0.0:22`."""
 
 AbsolutePath = Annotated[str, matching("/[^[:cntrl:]]*")]
 """An absolute path, of any characters but control characters."""
+_FILE = "[A-Za-z0-9_+-][A-Za-z0-9._+-]*"
+ModulePath = Annotated[str, matching(f"({_FILE}/)*{_FILE}[.]nix")]
+"""A file of the output folder, by its path inside it: `machines/alpha.nix`."""
+
+MemorySize = Annotated[str, matching("[1-9][0-9]{0,14}[KMGT]?")]
+"""Bytes, or with K, M, G, T multiples of 1024: `512M`."""
+SecretName = Annotated[str, matching("[A-Za-z_][A-Za-z0-9_.-]{0,199}")]
+"""A secret's name: the file that a unit finds in its `$CREDENTIALS_DIRECTORY`."""
+DirectiveName = Annotated[str, matching("[A-Z][A-Za-z0-9]{0,99}")]
+"""A directive of a unit file's section: `MemoryMax`."""
 
 VariableName = Annotated[str, matching("[A-Za-z_][A-Za-z0-9_]*")]
 """The name of an environment variable."""

@@ -15,11 +15,13 @@ from holo_infra.model.names import (
     ContainerName,
     ForwardName,
     IPv4,
+    MemorySize,
     Probe,
+    SecretName,
     UnitName,
 )
-from holo_infra.model.unit import Unit
-from nixgen import Options, Port, StorePathName, derived, text
+from holo_infra.model.unit import UnitOptions
+from nixgen import Options, Port, StorePathName, Text, derived, text
 
 
 class BindMountOptions(Options):
@@ -55,6 +57,19 @@ class ForwardOptions(Options):
     `http:PATH` once a GET of PATH through the container's half succeeds, `none` at once."""
 
 
+class LimitOptions(Options):
+    """What a container may use at most."""
+
+    memory: MemorySize | None = None
+    """Memory, in bytes or with K, M, G, T."""
+
+    cpu_percent: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Processor time, in percent of one core."""
+
+    tasks: Annotated[int, Field(ge=1, le=4_194_304)] | None = None
+    """Processes and threads."""
+
+
 class ContainerOptions(Options):
     """A container, as its host sees it."""
 
@@ -77,8 +92,32 @@ class ContainerOptions(Options):
     forwards: dict[ForwardName, ForwardOptions] = {}
     """The ports of the host that lead into it."""
 
+    egress: Literal["none", "hub", "internet"] = "none"
+    """What it may reach besides its peers: `none` nothing, `hub` the address `holo.hub`, `internet`
+    everything but this host and other containers. Holds for private networks."""
+
+    isolated: bool = True
+    """Whether it is kept from this host's other containers. Those that are not isolated reach each
+    other."""
+
+    allowed_peers: list[ContainerName] = []
+    """Containers of this host to which it may open connections, isolated or not."""
+
+    state: AbsolutePath | None = None
+    """This host's folder with the container's `/var/lib`: what outlives a restart. By default
+    `/var/lib/holo/state/NAME`."""
+
+    limits: LimitOptions = LimitOptions()
+    """What it may use at most."""
+
     bind_mounts: dict[AbsolutePath, BindMountOptions] = {}
     """Paths of the host that it sees, by their path inside."""
+
+    secrets: dict[SecretName, AbsolutePath] = {}
+    """Files of this host that hold secrets, by the name under which units ask for them."""
+
+    nspawn_args: list[Text] = []
+    """More arguments for systemd-nspawn."""
 
 
 class ForwarderOptions(Options):
@@ -105,7 +144,13 @@ class Holo(Options):
     containers: dict[ContainerName, ContainerOptions] = {}
     """Containers of this host."""
 
-    units: dict[UnitName, Unit] = {}
+    hub: IPv4 | None = None
+    """The address that containers of egress `hub` may reach."""
+
+    nameservers: list[IPv4] = []
+    """Who answers questions for names, for containers of egress `internet`."""
+
+    units: dict[UnitName, UnitOptions] = {}
     """Services of this machine, each a hardened unit."""
 
     forwarders: dict[ForwardName, ForwarderOptions] = {}

@@ -1,14 +1,21 @@
-"""A service that runs as a systemd unit: what a user writes, and the option of the same shape."""
+"""A service that runs as a systemd unit: what a user writes, and the options that it becomes."""
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from holo_infra.model.names import Command, VariableName, VariableValue
+from holo_infra.model.names import (
+    Command,
+    DirectiveName,
+    Listener,
+    SecretName,
+    VariableName,
+    VariableValue,
+)
 from nixgen import Options, PackageName, PlainText
 
 
-class Unit(Options):
+class UnitOptions(Options):
     """A service, run as a hardened systemd unit under a user of its own."""
 
     description: PlainText = ""
@@ -24,3 +31,24 @@ class Unit(Options):
 
     environment: dict[VariableName, VariableValue] = Field(default={}, examples=[{"LEVEL": "info"}])
     """Environment variables of the service; their values reach it as they are."""
+
+    secrets: list[SecretName] = Field(default=[], examples=[["nats.creds"]])
+    """Secrets of the container that the service finds as files in `$CREDENTIALS_DIRECTORY`."""
+
+    settings: dict[DirectiveName, PlainText] = Field(
+        default={}, examples=[{"MemoryDenyWriteExecute": "false"}]
+    )
+    """Directives of the unit's section `[Service]` as systemd reads them, specifiers included. They
+    take the place of our hardening; what other fields say cannot be replaced."""
+
+
+class Unit(UnitOptions):
+    """A service, run as a hardened systemd unit under a user of its own."""
+
+    model_config = ConfigDict(
+        validate_by_alias=False
+    )  # options of Nix are in camelCase, fleets not
+
+    listens: list[Listener] = Field(default=[], examples=[["0.0.0.0:4222"]])
+    """What the service listens on, as far as no forward says it. It is compared with all that
+    listens beside it; nothing is opened by it."""

@@ -11,6 +11,9 @@ from typing import Any
 from holo_infra.model.options import BindMountOptions, ContainerOptions, Holo
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT
 from nixgen import (
+    all_,
+    any_,
+    coalesce,
     concat,
     define,
     each,
@@ -18,17 +21,22 @@ from nixgen import (
     given,
     if_,
     if_given,
+    join,
     map_items,
+    map_list,
     named,
     not_,
     only_if,
     text,
     when,
 )
-from nixgen.systemd import exec_line, mount_path, unit
+from nixgen.systemd import as_written, exec_line, mount_path, unit
 
 IDENTITY = "/etc/holo/identity.env"
 """Inside a container: the environment file that says what differs between containers of a class."""
+
+FIREWALL = "holo-firewall.service"
+"""The unit that loads the rules for what containers may reach."""
 
 FILES = "/etc/holo/containers"
 """On a host: a folder for each container, with its identity and, without NixOS, its units."""
@@ -43,6 +51,10 @@ def containers(cfg: Holo) -> dict[str, Any]:
                 cfg.containers,
                 lambda name, c: {
                     text("holo/containers/", name, "/identity.env"): {"text": _identity(name, c)},
+                    text("holo/containers/", name, "/resolv.conf"): only_if(
+                        _resolves(cfg, c),
+                        {"text": join("", map_list(cfg.nameservers, _nameserver))},
+                    ),
                 },
             ),
         },
@@ -51,7 +63,7 @@ def containers(cfg: Holo) -> dict[str, Any]:
                 cfg.containers,
                 lambda name, c: {
                     text("netns-", name): only_if(c.network == "private", _namespace(name, c)),
-                    text("container@", name): _container(name, c),
+                    text("container@", name): _container(cfg, name, c),
                 },
             ),
         },
@@ -61,6 +73,21 @@ def containers(cfg: Holo) -> dict[str, Any]:
 def _identity(name: str, c: ContainerOptions) -> str:
     address = if_(c.network == "private", c.address, "127.0.0.1")
     return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, "\n")
+
+
+def reaches_out(c: ContainerOptions) -> bool:
+    """Whether the host forwards packets that the container sends."""
+    leaves = any_(c.egress != "none", not_(c.isolated), c.allowed_peers != [])
+    return all_(c.network == "private", leaves)
+
+
+def _resolves(cfg: Holo, c: ContainerOptions) -> bool:
+    """Whether the container may ask the host's name servers."""
+    return all_(c.network == "private", c.egress == "internet", cfg.nameservers != [])
+
+
+def _nameserver(address: str) -> str:
+    return text("nameserver ", address, "\n")
 
 
 def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
@@ -76,6 +103,9 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
         # Not StopWhenUnneeded: that stops it between a crash of the container and its restart, and
         # the container with it.
         part_of=[text("container@", name, ".service")],
+        # No packet of the container's before there are rules for it.
+        after=[FIREWALL],
+        requires=[FIREWALL],
         service=[
             CONFINED,
             {
@@ -94,6 +124,8 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
                     ),
                     exec_line(ip, "-n", name, "link", "set", "host0", "up"),
                     exec_line(ip, "-n", name, "link", "set", "lo", "up"),
+                    # Without a way out too: it answers peers. The firewall says who else is heard.
+                    exec_line(ip, "-n", name, "route", "add", "default", "via", c.host_address),
                 ],
                 "ExecStopPost": clean,
                 # Exposed to 4: `ip netns add` mounts the namespace for all of the host to see, so
@@ -112,11 +144,13 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
     )
 
 
-def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
+def _container(cfg: Holo, name: str, c: ContainerOptions) -> dict[str, Any]:
     namespace = named("namespace", text("netns-", name, ".service"))
     private = c.network == "private"
+    limits = c.limits
     folder = named("folder", text(FILES, "/", name))
-    state = named("state", text("holo/containers/", name))
+    root = named("root", text("holo/containers/", name))
+    state = named("state", coalesce(c.state, text("/var/lib/holo/state/", name)))
     return unit(
         text("Container ", name),
         unit_config=NO_START_LIMIT,
@@ -128,6 +162,7 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
         service=[
             {
                 "Type": "notify",
+                "ExecStartPre": exec_line(exe("coreutils", "mkdir"), "--parents", state),
                 "ExecStart": exec_line(
                     exe("systemd", "systemd-nspawn"),
                     *("--quiet", "--keep-unit", "--notify-ready=yes", "--kill-signal=SIGRTMIN+3"),
@@ -139,11 +174,20 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
                         text("--network-namespace-path=/run/netns/", name),
                         "--capability=CAP_NET_ADMIN",  # as nspawn gives with --private-network
                     ),
+                    when(
+                        _resolves(cfg, c),
+                        text("--bind-ro=", folder, "/resolv.conf:/etc/resolv.conf"),
+                    ),
+                    text("--bind=", mount_path(state), ":/var/lib"),
                     map_items(c.bind_mounts, _bind_mount),
+                    map_items(
+                        c.secrets, lambda name, path: text("--load-credential=", name, ":", path)
+                    ),
+                    c.nspawn_args,
                     if_given(
                         c.system,
                         lambda system: [
-                            *(text("--directory=/var/lib/", state), "--bind-ro=/nix/store"),
+                            *(text("--directory=/var/lib/", root), "--bind-ro=/nix/store"),
                             text(system, "/init"),
                         ],
                     ),
@@ -155,7 +199,7 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
                         "systemd.firstboot=off",  # an empty /etc would make init ask questions
                     ),
                 ),
-                "StateDirectory": [state, text(state, "/usr")],
+                "StateDirectory": [root, text(root, "/usr")],
                 "StateDirectoryMode": "0755",
                 "KillMode": "mixed",
                 "Restart": "on-failure",
@@ -163,6 +207,12 @@ def _container(name: str, c: ContainerOptions) -> dict[str, Any]:
                 "RestartForceExitStatus": 133,  # the container asks for a reboot
                 "SuccessExitStatus": 133,
                 "TimeoutStartSec": 300,
+                "MemoryMax": only_if(given(limits.memory), coalesce(limits.memory, "infinity")),
+                "CPUQuota": only_if(
+                    given(limits.cpu_percent),
+                    as_written(text(coalesce(limits.cpu_percent, 100), "%")),
+                ),
+                "TasksMax": only_if(given(limits.tasks), coalesce(limits.tasks, 1)),
                 "Delegate": True,
                 "Slice": "machine.slice",
                 "DevicePolicy": "closed",

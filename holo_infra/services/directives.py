@@ -6,47 +6,58 @@ departs from them gives its reason where it does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from nixgen import default
 from nixgen.systemd import section
 
-CONFINED = section(
-    "confined",
-    {
-        "LockPersonality": True,
-        "MemoryDenyWriteExecute": True,
-        "NoNewPrivileges": True,
-        "RestrictRealtime": True,
-        "RestrictSUIDSGID": True,
-        "SystemCallArchitectures": "native",
-        "SystemCallErrorNumber": "EPERM",
-        "UMask": "0077",
-    },
-)
+_CONFINED = {
+    "LockPersonality": True,
+    "MemoryDenyWriteExecute": True,
+    "NoNewPrivileges": True,
+    "RestrictRealtime": True,
+    "RestrictSUIDSGID": True,
+    "SystemCallArchitectures": "native",
+    "SystemCallErrorNumber": "EPERM",
+    "UMask": "0077",
+}
+_PROC = {"ProcSubset": "pid", "ProtectKernelTunables": True}
+_SANDBOX = {
+    "DynamicUser": True,
+    "KeyringMode": "private",
+    "PrivateDevices": True,
+    "PrivateMounts": True,
+    "PrivateTmp": True,
+    "ProtectClock": True,
+    "ProtectControlGroups": True,
+    "ProtectHome": True,
+    "ProtectHostname": True,
+    "ProtectKernelLogs": True,
+    "ProtectKernelModules": True,
+    "ProtectProc": "invisible",
+    "ProtectSystem": "strict",
+    "RemoveIPC": True,
+    "RestrictNamespaces": True,
+    "SystemCallFilter": ["@system-service", "~@privileged @resources"],
+}
+
+
+def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: default(value) for name, value in values.items()}
+
+
+CONFINED = section("confined", _CONFINED)
 """For every unit but the containers: what needs no mount namespace of the unit's own."""
 
-SANDBOX = section(
-    "sandbox",
-    {
-        "DynamicUser": True,
-        "KeyringMode": "private",
-        "PrivateDevices": True,
-        "PrivateMounts": True,
-        "PrivateTmp": True,
-        "ProcSubset": "pid",
-        "ProtectClock": True,
-        "ProtectControlGroups": True,
-        "ProtectHome": True,
-        "ProtectHostname": True,
-        "ProtectKernelLogs": True,
-        "ProtectKernelModules": True,
-        "ProtectKernelTunables": True,
-        "ProtectProc": "invisible",
-        "ProtectSystem": "strict",
-        "RemoveIPC": True,
-        "RestrictNamespaces": True,
-        "SystemCallFilter": ["@system-service", "~@privileged @resources"],
-    },
-)
+SANDBOX = section("sandbox", _SANDBOX | _PROC)
 """For units that only compute and talk: a user of their own, a read-only system, no devices."""
+
+SANDBOX_WITH_SYSCTL = section("sandbox", _SANDBOX)
+"""The same for a unit that sets the kernel's parameters in /proc/sys."""
+
+RELAXABLE = section("hardening", _defaults(_CONFINED | _SANDBOX | _PROC))
+"""Both for a user's units, whose settings take their place."""
 
 NO_START_LIMIT = {"StartLimitIntervalSec": 0}
 """RestartSec= slows restarts down. A limit would leave a forward down for good after its container,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from holo_infra.model.options import Holo
-from holo_infra.model.unit import Unit
-from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
-from nixgen import define, each, if_, tail, text
-from nixgen.systemd import command_program, exec_line, unit
+from holo_infra.model.unit import UnitOptions
+from holo_infra.services.directives import NO_START_LIMIT, RELAXABLE
+from nixgen import default, define, each, if_, only_if, tail, text
+from nixgen.systemd import as_written, command_program, exec_line, unit
 
 
 @define("units", path="holo", declares=["units"])
@@ -17,7 +17,7 @@ def units(cfg: Holo) -> dict[str, Any]:
     return {"systemd": {"services": each(cfg.units, lambda name, u: {name: _service(name, u)})}}
 
 
-def _service(name: str, u: Unit) -> dict[str, Any]:
+def _service(name: str, u: UnitOptions) -> dict[str, Any]:
     return unit(
         if_(u.description == "", name, u.description),
         unit_config=NO_START_LIMIT,
@@ -25,20 +25,21 @@ def _service(name: str, u: Unit) -> dict[str, Any]:
         wanted_by=["multi-user.target"],
         environment=u.environment,
         service=[
-            CONFINED,
-            SANDBOX,
+            RELAXABLE,
             {
-                "Type": "exec",
+                "Type": default("exec"),
                 "ExecStart": exec_line(
                     command_program(u.exec_start, u.package), tail(u.exec_start)
                 ),
-                "Restart": "always",
-                "RestartSec": 2,
-                "KillMode": "mixed",
-                "StateDirectory": text("holo/units/", name),
-                "CapabilityBoundingSet": "",
-                "PrivateUsers": True,
-                "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+                "LoadCredential": only_if(u.secrets != [], u.secrets),
+                "Restart": default("always"),
+                "RestartSec": default(2),
+                "KillMode": default("mixed"),
+                "StateDirectory": default(text("holo/units/", name)),
+                "CapabilityBoundingSet": default(""),
+                "PrivateUsers": default(value=True),
+                "RestrictAddressFamilies": default("AF_INET AF_INET6 AF_UNIX"),
             },
+            as_written(u.settings),
         ],
     )

@@ -1,0 +1,181 @@
+# What containers in private networks may reach, by nftables.
+#
+# Made by `just modules` from holo_infra.network.firewall; do not edit.
+{
+  config,
+  lib,
+  pkgs,
+  utils,
+  ...
+}:
+
+let
+  cfg = config.holo;
+  ipv4 =
+    lib.types.strMatching "((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
+  links = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.optional (c.network == "private") "\"ve-${toString c.index}\""
+  ) cfg.containers);
+  together = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.optional (c.network == "private" && !c.isolated) "\"ve-${toString c.index}\""
+  ) cfg.containers);
+  toHub = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.optional (c.network == "private" && c.egress == "hub") "\"ve-${toString c.index}\""
+  ) cfg.containers);
+  toInternet = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.optional (c.network == "private" && c.egress == "internet") "\"ve-${toString c.index}\""
+  ) cfg.containers);
+  leaving = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.optional (c.network == "private" && c.egress != "none") c.address
+  ) cfg.containers);
+  hub = lib.optionals (cfg.hub != null) (lib.optional (
+    toHub != [ ]
+  ) "    iifname @hub ip daddr ${cfg.hub} accept");
+  rules = lib.concatStringsSep "\n" (
+    [ "table inet holo" "delete table inet holo" "table inet holo {" ]
+    ++ lib.optional (
+      links != [ ]
+    ) "  set links { type ifname; elements = { ${lib.concatStringsSep ", " links} }; }"
+    ++ lib.optional (
+      together != [ ]
+    ) "  set together { type ifname; elements = { ${lib.concatStringsSep ", " together} }; }"
+    ++ lib.optional (
+      toHub != [ ]
+    ) "  set hub { type ifname; elements = { ${lib.concatStringsSep ", " toHub} }; }"
+    ++ lib.optional (
+      toInternet != [ ]
+    ) "  set internet { type ifname; elements = { ${lib.concatStringsSep ", " toInternet} }; }"
+    ++ lib.optional (
+      leaving != [ ]
+    ) "  set leaving { type ipv4_addr; elements = { ${lib.concatStringsSep ", " leaving} }; }"
+    ++ [
+      "  chain input {"
+      "    type filter hook input priority filter; policy accept;"
+      "    iifname @links ct state established,related accept"
+    ]
+    ++ hub
+    ++ [
+      "    iifname @links reject with icmpx admin-prohibited"
+      "  }"
+      "  chain forward {"
+      "    type filter hook forward priority filter; policy accept;"
+      "    iifname != @links oifname != @links accept"
+      "    ct state established,related accept"
+    ]
+    ++ lib.concatLists (lib.mapAttrsToList (
+      name: c:
+      lib.concatLists (map (
+        name2:
+        let
+          peer = builtins.getAttr name2 cfg.containers;
+        in
+        lib.optional (
+          c.network == "private" && peer.network == "private"
+        ) "    iifname \"ve-${toString c.index}\" oifname \"ve-${toString peer.index}\" accept"
+      ) c.allowedPeers)
+    ) cfg.containers)
+    ++ lib.optional (together != [ ]) "    iifname @together oifname @together accept"
+    ++ hub
+    ++ lib.optional (toInternet != [ ]) "    iifname @internet oifname != @links accept"
+    ++ [ "    reject with icmpx admin-prohibited" "  }" ]
+    ++ lib.optionals (leaving != [ ]) [
+      "  chain postrouting {"
+      "    type nat hook postrouting priority srcnat; policy accept;"
+      "    ip saddr @leaving oifname != @links masquerade"
+      "  }"
+    ]
+    ++ [ "}" "" ]
+  );
+  confined = {
+    LockPersonality = true;
+    MemoryDenyWriteExecute = true;
+    NoNewPrivileges = true;
+    RestrictRealtime = true;
+    RestrictSUIDSGID = true;
+    SystemCallArchitectures = "native";
+    SystemCallErrorNumber = "EPERM";
+    UMask = "0077";
+  };
+  sandbox = {
+    DynamicUser = true;
+    KeyringMode = "private";
+    PrivateDevices = true;
+    PrivateMounts = true;
+    PrivateTmp = true;
+    ProtectClock = true;
+    ProtectControlGroups = true;
+    ProtectHome = true;
+    ProtectHostname = true;
+    ProtectKernelLogs = true;
+    ProtectKernelModules = true;
+    ProtectProc = "invisible";
+    ProtectSystem = "strict";
+    RemoveIPC = true;
+    RestrictNamespaces = true;
+    SystemCallFilter = [ "@system-service" "~@privileged @resources" ];
+  };
+  nft = lib.getExe' pkgs.nftables "nft";
+in
+{
+  options.holo = {
+    hub = lib.mkOption {
+      type = lib.types.nullOr ipv4;
+      default = null;
+      description = "The address that containers of egress `hub` may reach.";
+    };
+    nameservers = lib.mkOption {
+      type = lib.types.listOf ipv4;
+      default = [ ];
+      description = "Who answers questions for names, for containers of egress `internet`.";
+    };
+  };
+
+  config = {
+    environment.etc."holo/firewall.nft" = lib.mkIf (links != [ ]) {
+      text = rules;
+    };
+    systemd.services.holo-firewall = lib.mkIf (links != [ ]) {
+      description = "What containers may reach";
+      after = [ "nftables.service" "systemd-sysctl.service" ];
+      wantedBy = [ "multi-user.target" ];
+      reloadIfChanged = true;
+      reloadTriggers = [ rules ];
+      unitConfig.ReloadPropagatedFrom = "nftables.service";
+      serviceConfig = lib.mkMerge [
+        confined
+        sandbox
+        {
+          Type = "oneshot";
+          RemainAfterExit = true;
+          ExecStart =
+            [ (utils.escapeSystemdExecArgs [ nft "--file" "/etc/holo/firewall.nft" ]) ]
+            ++ lib.optional (
+              lib.concatLists (lib.mapAttrsToList (
+                name: c:
+                lib.optional (
+                  c.network == "private"
+                  && (c.egress != "none" || !c.isolated || c.allowedPeers != [ ])
+                ) name
+              ) cfg.containers)
+              != [ ]
+            ) (utils.escapeSystemdExecArgs [
+              (lib.getExe' pkgs.procps "sysctl")
+              "--quiet"
+              "net.ipv4.ip_forward=1"
+            ]);
+          ExecReload = utils.escapeSystemdExecArgs [ nft "--file" "/etc/holo/firewall.nft" ];
+          ExecStop = utils.escapeSystemdExecArgs [ nft "delete" "table" "inet" "holo" ];
+          AmbientCapabilities = "CAP_NET_ADMIN";
+          CapabilityBoundingSet = "CAP_NET_ADMIN";
+          IPAddressDeny = "any";
+          RestrictAddressFamilies = "AF_NETLINK";
+        }
+      ];
+    };
+  };
+}
