@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
+from ipaddress import IPv4Network
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from holo_infra import Container, Fleet, Forward, Host, Unit
+from holo_infra import Container, Fleet, Forward, Host, Network, Unit
 from holo_infra.allocate import Allocation, allocate, read_lock, render_lock
-from holo_infra.allocate.pool import Wish, assign
-from holo_infra.diagnostics import FleetError
+from holo_infra.allocate.pool import assign
+from holo_infra.check import check_fleet
+from holo_infra.diagnostics import Diagnostic, FleetError, dotted
 from holo_infra.lower import lower
 
-
-def fleet_of(containers: Mapping[str, Container]) -> Fleet:
-    return Fleet(name="test", hosts={"alpha": Host(containers=dict(containers))})
+PACKED = {"lan": Network(scheme="packed", pool="10.64.0.0/24")}
 
 
-def conductor() -> Container:
-    return Container(forwards={"admin": Forward(port=8000), "httpgw": Forward(port=4000)})
+def fleet_of(containers: Mapping[str, Container], **host: Any) -> Fleet:
+    alpha = Host(containers=dict(containers), **host)
+    return Fleet(name="test", networks=PACKED, hosts={"alpha": alpha})
+
+
+def conductor(**fields: Any) -> Container:
+    forwards = {"admin": Forward(port=8000), "httpgw": Forward(port=4000)}
+    return Container(forwards=forwards, **fields)
+
+
+def allocated(fleet: Fleet, lock: Allocation | None = None) -> Allocation:
+    allocation, problems = allocate(fleet, lock or Allocation())
+    assert problems == []
+    return allocation
+
+
+def refused(fleet: Fleet, lock: Allocation | None = None) -> list[Diagnostic]:
+    _, problems = allocate(fleet, lock or Allocation())
+    return problems
 
 
 Numbers = dict[str, tuple[int | None, dict[str, tuple[int, int]]]]
 
 
-def numbers(allocation: Allocation) -> Numbers:
+def numbers(allocation: Allocation, host: str = "alpha") -> Numbers:
     return {
-        name: (c.index, {n: (ports.host, ports.inner) for n, ports in c.forwards.items()})
-        for name, c in allocation.hosts["alpha"].containers.items()
+        name: (c.index, {n: (p.host_port, p.inner_port) for n, p in c.forwards.items()})
+        for name, c in allocation.hosts[host].containers.items()
     }
 
 
@@ -38,7 +57,7 @@ def test_the_short_form_gets_the_readmes_numbers() -> None:
     forwards = {"admin": Forward(port=8000), "httpgw": Forward(port=4000, host_port=8080)}
     web0 = Container(units={"web": web}, forwards=forwards)
     fleet = fleet_of({"web0": web0, "web1": Container(network="shared")})
-    allocation = allocate(fleet, Allocation())
+    allocation = allocated(fleet)
     assert numbers(allocation) == {
         "web0": (0, {"admin": (8000, 8001), "httpgw": (8080, 4000)}),
         "web1": (None, {}),
@@ -49,70 +68,193 @@ def test_the_short_form_gets_the_readmes_numbers() -> None:
 
 def test_a_second_container_takes_the_next_numbers() -> None:
     fleet = fleet_of({"a": conductor(), "b": conductor()})
-    assert numbers(allocate(fleet, Allocation()))["b"] == (
-        1,
-        {"admin": (8001, 8001), "httpgw": (4001, 4000)},
-    )
+    assert numbers(allocated(fleet))["b"] == (1, {"admin": (8001, 8001), "httpgw": (4001, 4000)})
 
 
-NAMES = st.sampled_from([f"c{number}" for number in range(12)])
-STEPS = st.lists(st.lists(NAMES, unique=True), max_size=12)
-"""The containers that a fleet has, one version after the other, in any order."""
+# Stability.
+
+KINDS = ["private", "lan", "shared"]
 
 
-@given(STEPS)
-def test_numbers_stay_when_others_come_go_and_change_places(steps: list[list[str]]) -> None:
+class Life:
+    """A fleet that lives: parts come, go, change their order and their names, step by step."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.hosts: dict[str, dict[str, str]] = {"h0": {}}
+        """Host -> container -> kind of network."""
+        self.renamed: dict[tuple[str, ...], str] = {}
+        """A new name -> the one before, in the last step."""
+        self.count = 0
+
+    def fresh(self, prefix: str) -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def step(self) -> None:
+        rng, self.renamed = self.rng, {}
+        for host in list(self.hosts):
+            containers = list(self.hosts[host].items())
+            rng.shuffle(containers)
+            kept: dict[str, str] = {}
+            for name, kind in containers:
+                fate = rng.random()
+                if fate < 0.15:
+                    continue
+                new = name
+                if fate < 0.3:
+                    new = self.fresh("c")
+                    self.renamed[host, new] = name
+                kept[new] = kind
+            for _ in range(rng.randrange(4)):
+                kept[self.fresh("c")] = rng.choice(KINDS[:2])
+            self.hosts[host] = kept
+            if rng.random() < 0.15:
+                new = self.fresh("h")
+                self.hosts[new] = self.hosts.pop(host)
+                self.renamed[new,] = host
+                moved = [key for key in self.renamed if key[0] == host and len(key) == 2]
+                for key in moved:
+                    self.renamed[new, key[1]] = self.renamed.pop(key)
+        if rng.random() < 0.2:
+            self.hosts[self.fresh("h")] = {}
+        if len(self.hosts) > 3:
+            del self.hosts[rng.choice(list(self.hosts))]
+
+    def fleet(self) -> Fleet:
+        hosts = {
+            host: Host(
+                containers={
+                    name: conductor(network=kind, renamed_from=self.renamed.get((host, name)))
+                    for name, kind in containers.items()
+                },
+                renamed_from=self.renamed.get((host,)),
+            )
+            for host, containers in self.hosts.items()
+        }
+        return Fleet(name="test", networks=PACKED, hosts=hosts)
+
+    def before(self, host: str, name: str) -> tuple[str, str]:
+        """Where a container was a step ago."""
+        return self.renamed.get((host,), host), self.renamed.get((host, name), name)
+
+
+@given(st.integers(min_value=0, max_value=10**6))
+def test_numbers_stay_when_parts_come_go_move_and_are_renamed(seed: int) -> None:
+    life = Life(seed)
     lock = Allocation()
-    before: Numbers = {}
-    for present in steps:
-        lock = allocate(fleet_of({name: conductor() for name in present}), lock)
-        lock = read_lock(render_lock(lock), "lock")
-        now = numbers(lock)
-        assert now.keys() == set(present)
-        for name in set(before) & set(now):
-            assert now[name] == before[name]
-        assert len({index for index, _ in now.values()}) == len(now)
-        ports = [host for _, forwards in now.values() for host, _ in forwards.values()]
-        assert len(set(ports)) == len(ports)
+    before: dict[tuple[str, str], Any] = {}
+    homes: dict[tuple[str, str], str] = {}
+    for _ in range(6):
+        life.step()
+        lock = allocated(life.fleet(), lock)
+        assert read_lock(render_lock(lock), "lock") == lock
+        now = {}
+        for host, found in lock.hosts.items():
+            assert found.containers.keys() == life.hosts[host].keys()
+            for name, container in found.containers.items():
+                key = life.before(host, name)
+                now[host, name] = (container.index, container.subnet, container.forwards)
+                assert now[host, name] == before.get(key, now[host, name])
+                homes[host, name] = container.home or name
+            indices = [c.index for c in found.containers.values()]
+            assert len(set(indices)) == len(indices)
+            ports = [p.host_port for c in found.containers.values() for p in c.forwards.values()]
+            assert len(set(ports)) == len(ports)
+            folders = [c.home or name for name, c in found.containers.items()]
+            assert len(set(folders)) == len(folders)
+        subnets = [subnet for _, subnet, _ in now.values() if subnet]
+        assert len(set(subnets)) == len(subnets)
         before = now
 
 
+def test_a_renamed_container_keeps_its_state_and_a_new_one_of_its_name_gets_another() -> None:
+    lock = allocated(fleet_of({"db": conductor()}))
+    moved = fleet_of({"store": conductor(renamed_from="db")})
+    lock = allocated(moved, lock)
+    assert lower(moved, lock).hosts["alpha"].settings["containers"]["store"]["state"] == (
+        "/var/lib/holo/state/db"
+    )
+    both = fleet_of({"store": conductor(), "db": conductor()})  # renamed_from has been taken out
+    lock = allocated(both, lock)
+    states = {
+        name: c.get("state")
+        for name, c in lower(both, lock).hosts["alpha"].settings["containers"].items()
+    }
+    assert states == {"store": "/var/lib/holo/state/db", "db": "/var/lib/holo/state/db-2"}
+
+
+def test_a_container_that_takes_the_name_of_another_keeps_its_own_numbers_and_state() -> None:
+    lock = allocated(fleet_of({"main": conductor(), "spare": conductor()}))
+    promoted = fleet_of({"main": conductor(renamed_from="spare")})
+    now = allocated(promoted, lock)
+    assert numbers(now)["main"] == numbers(lock)["spare"]
+    assert now.hosts["alpha"].containers["main"].home == "spare"
+    again = allocated(promoted, now)  # renamed_from may stay in the fleet
+    assert again.hosts["alpha"].containers == now.hosts["alpha"].containers
+
+
+def test_a_renamed_forward_keeps_its_ports() -> None:
+    lock = allocated(fleet_of({"a": conductor(), "b": conductor()}))
+    renamed = Container(
+        forwards={
+            "ws": Forward(port=8000, renamed_from="admin"),
+            "httpgw": Forward(port=4000),
+        },
+    )
+    now = numbers(allocated(fleet_of({"a": conductor(), "b": renamed}), lock))
+    assert now["b"][1]["ws"] == numbers(lock)["b"][1]["admin"] == (8001, 8001)
+
+
 def test_a_released_number_is_given_again_only_when_no_other_is_left() -> None:
-    made = assign([Wish("new")], range(4), used=[0, 1], released=[3, 2])
+    made = assign([("new", None, None, None)], range(4), used=[0, 1], released=[3, 2])
     assert made.numbers == {"new": 3}  # the longest free
-    made = assign([Wish("new")], range(5), used=[0, 1], released=[3, 2])
+    made = assign([("new", None, None, None)], range(5), used=[0, 1], released=[3, 2])
     assert made.numbers == {"new": 4}  # never used
 
 
 def test_a_removed_containers_numbers_are_remembered_as_released() -> None:
-    lock = allocate(fleet_of({"a": conductor(), "b": conductor()}), Allocation())
-    lock = allocate(fleet_of({"b": conductor()}), lock)
-    assert lock.hosts["alpha"].released_indices == (0,)
-    assert lock.hosts["alpha"].released_ports["tcp"] == (8000, 4000)
-    again = allocate(fleet_of({"b": conductor(), "c": Container()}), lock)
+    lock = allocated(fleet_of({"a": conductor(), "b": conductor(), "c": conductor(network="lan")}))
+    lock = allocated(fleet_of({"b": conductor()}), lock)
+    assert lock.hosts["alpha"].released_indices == [0, 171]
+    assert lock.hosts["alpha"].released_ports["tcp"] == [8000, 4000, 8002, 4002]
+    assert lock.released_subnets == ["10.64.0.0/30"]
+    again = allocated(
+        fleet_of({"b": conductor(), "c": Container(), "d": Container(network="lan")}), lock
+    )
     assert numbers(again)["c"] == (2, {})
+    assert again.hosts["alpha"].containers["d"].subnet == "10.64.0.4/30"
 
 
 def test_an_explicit_number_wins_over_a_kept_one() -> None:
-    lock = allocate(fleet_of({"a": conductor()}), Allocation())
+    lock = allocated(fleet_of({"a": conductor()}))
     taker = Container(forwards={"web": Forward(port=80, host_port=8000)})
-    now = numbers(allocate(fleet_of({"a": conductor(), "b": taker}), lock))
+    now = numbers(allocated(fleet_of({"a": conductor(), "b": taker}), lock))
     assert now["b"][1]["web"] == (8000, 80)
     assert now["a"][1]["admin"][0] not in (8000, 4000)
 
 
+def test_what_the_host_itself_listens_on_is_given_to_no_forward() -> None:
+    ssh = Container(forwards={"ssh": Forward(port=22)})
+    assert numbers(allocated(fleet_of({"a": ssh})))["a"][1]["ssh"] == (1024, 22)
+    busy = fleet_of({"a": conductor()}, listens=["127.0.0.1:8000", "0.0.0.0:4000/udp"])
+    assert numbers(allocated(busy))["a"][1] == {"admin": (8001, 8001), "httpgw": (4000, 4000)}
+
+
 def test_udp_and_tcp_do_not_clash() -> None:
     dns = {"tcp": Forward(port=5353), "udp": Forward(port=5353, protocol="udp")}
-    made = numbers(allocate(fleet_of({"dns": Container(forwards=dns)}), Allocation()))
+    made = numbers(allocated(fleet_of({"dns": Container(forwards=dns)})))
     assert made["dns"][1] == {"tcp": (5353, 5353), "udp": (5353, 5353)}
+
+
+# What cannot be given.
 
 
 def test_two_forwards_on_one_host_port_are_told_with_both_owners() -> None:
     one = Container(forwards={"web": Forward(port=80, host_port=8080)})
-    with pytest.raises(FleetError) as refused:
-        allocate(fleet_of({"a": one, "b": one}), Allocation())
-    (diagnostic,) = refused.value.diagnostics
-    assert diagnostic.path == "hosts.alpha.containers.b.forwards.web.host_port"
+    (diagnostic,) = refused(fleet_of({"a": one, "b": one}))
+    assert diagnostic.code == "HI101"
+    assert dotted(diagnostic.path) == "hosts.alpha.containers.b.forwards.web.host_port"
     assert diagnostic.message == "port 8080 is taken by hosts.alpha.containers.a.forwards.web"
 
 
@@ -122,43 +264,108 @@ def test_all_clashes_are_told_at_once() -> None:
             "web": Forward(port=80, host_port=8080, inner_port=9000),
             "api": Forward(port=81, host_port=8081, inner_port=9000),
         },
+        index=7,
     )
-    with pytest.raises(FleetError) as refused:
-        allocate(fleet_of({"a": one, "b": one}), Allocation())
-    paths = sorted(diagnostic.path for diagnostic in refused.value.diagnostics)
-    assert paths == [
-        "hosts.alpha.containers.a.forwards.api.inner_port",
-        "hosts.alpha.containers.b.forwards.api.host_port",
-        "hosts.alpha.containers.b.forwards.api.inner_port",
-        "hosts.alpha.containers.b.forwards.web.host_port",
+    told = sorted((d.code, dotted(d.path[3:])) for d in refused(fleet_of({"a": one, "b": one})))
+    assert told == [
+        ("HI101", "b.forwards.api.host_port"),
+        ("HI101", "b.forwards.web.host_port"),
+        ("HI102", "a.forwards.api.inner_port"),
+        ("HI102", "b.forwards.api.inner_port"),
+        ("HI109", "b.index"),
     ]
 
 
-def test_a_shared_network_has_one_port_for_service_and_host() -> None:
-    wrong = Container(network="shared", forwards={"web": Forward(port=80, host_port=8080)})
-    with pytest.raises(FleetError, match="the network is the host's own"):
-        allocate(fleet_of({"a": wrong}), Allocation())
-
-
-def test_the_172nd_private_container_of_a_host_is_refused() -> None:
+def test_the_172nd_octet_container_of_a_host_is_refused_and_sent_to_packed() -> None:
     full = {f"c{number}": Container() for number in range(171)}
-    allocation = allocate(fleet_of(full), Allocation())
-    assert {index for index, _ in numbers(allocation).values()} == set(range(171))
-    with pytest.raises(FleetError) as refused:
-        allocate(fleet_of(full | {"more": Container()}), Allocation())
-    (diagnostic,) = refused.value.diagnostics
-    assert diagnostic.path == "hosts.alpha.containers.more"
-    assert "171 private containers" in diagnostic.message
+    made = numbers(allocated(fleet_of(full)))
+    assert {index for index, _ in made.values()} == set(range(171))
+    (diagnostic,) = refused(fleet_of(full | {"more": Container()}))
+    assert diagnostic.code == "HI107"
+    assert dotted(diagnostic.path) == "hosts.alpha.containers.more"
+    assert "171 containers of scheme octet" in diagnostic.message
+    assert "packed" in diagnostic.hint
+    more = {f"p{number}": Container(network="lan") for number in range(64)}
+    assert len(numbers(allocated(fleet_of(full | more)))) == 171 + 64
+    (diagnostic,) = refused(fleet_of(full | more | {"q": Container(network="lan")}))
+    assert diagnostic.code == "HI108"
+    assert "64 subnets in 10.64.0.0/24" in diagnostic.message
 
 
-def test_a_number_that_two_owners_have_is_told_with_both() -> None:
-    text = """{"version": 1, "hosts": {"a": {"containers": {
-        "b": {"index": 3}, "c": {"index": 3}}}}}"""
+def test_a_hundred_thousand_containers_get_numbers_without_a_clash() -> None:
+    networks = {"lan": Network(scheme="packed", pool="10.64.0.0/12")}
+    hosts = {
+        f"h{host}": Host(
+            containers={
+                f"c{number}": conductor(network="private" if number < 50 else "lan")
+                for number in range(100)
+            },
+        )
+        for host in range(1000)
+    }
+    fleet = Fleet(name="large", networks=networks, hosts=hosts)
+    allocation = allocated(fleet)
+    assert check_fleet(fleet, allocation) == []
+    subnets = []
+    for found in allocation.hosts.values():
+        indices = {container.index for container in found.containers.values()}
+        ports = {p.host_port for c in found.containers.values() for p in c.forwards.values()}
+        assert len(indices) == 100
+        assert len(ports) == 200
+        subnets += [c.subnet for c in found.containers.values() if c.subnet]
+    assert len(set(subnets)) == len(subnets) == 50_000
+    pool = IPv4Network("10.64.0.0/12")
+    assert all(pool.supernet_of(IPv4Network(subnet)) for subnet in subnets[::997])
+    assert allocated(fleet, allocation) == allocation
+
+
+# The lock file.
+
+
+def test_a_lock_file_is_a_container_a_line_with_names_in_order() -> None:
+    lock = allocated(fleet_of({"b": conductor(network="lan"), "a": Container()}))
+    assert (
+        render_lock(lock)
+        == """{
+  "version": 1,
+  "hosts": {
+    "alpha": {
+      "containers": {
+        "a": {"index": 0},
+        "b": {"index": 171, "subnet": "10.64.0.0/30", "forwards": {"admin": {"protocol": "tcp", \
+"host_port": 8000, "inner_port": 8001}, "httpgw": {"protocol": "tcp", "host_port": 4000, \
+"inner_port": 4000}}}
+      },
+      "released_indices": [],
+      "released_ports": {}
+    }
+  },
+  "released_subnets": []
+}
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "path"),
+    [
+        ('"index": 3', "hosts.a.containers.c.index"),
+        ('"subnet": "10.64.0.0/30"', "hosts.a.containers.c.subnet"),
+        (
+            '"forwards": {"f": {"protocol": "tcp", "host_port": 3, "inner_port": 4}}',
+            "hosts.a.containers.c.forwards.f.host_port",
+        ),
+    ],
+)
+def test_a_number_that_two_owners_have_is_told_with_both(number: str, path: str) -> None:
+    text = f"""{{"version": 1, "hosts": {{"a": {{"containers": {{
+        "b": {{{number}}}, "c": {{{number}}}}}}}}}}}"""
     with pytest.raises(FleetError) as refused:
         read_lock(text, "fleet.lock.json")
     (diagnostic,) = refused.value.diagnostics
-    assert diagnostic.path == "hosts.a.containers.c.index"
-    assert diagnostic.message == "3 is also hosts.a.containers.b.index"
+    assert diagnostic.code == "HI303"
+    assert dotted(diagnostic.path) == path
+    assert diagnostic.message.endswith(f" is also {path.replace('containers.c', 'containers.b')}")
 
 
 def test_containers_of_equal_content_share_a_class_whatever_their_order() -> None:
@@ -167,7 +374,7 @@ def test_containers_of_equal_content_share_a_class_whatever_their_order() -> Non
         for environment in ({"A": "1", "B": "2"}, {"B": "2", "A": "1"}, {"A": "2", "B": "1"})
     ]
     fleet = fleet_of({f"c{n}": Container(units={"u": unit}) for n, unit in enumerate(units)})
-    classes = lower(fleet, allocate(fleet, Allocation())).hosts["alpha"].classes
+    classes = lower(fleet, allocated(fleet)).hosts["alpha"].classes
     assert classes["c0"] == classes["c1"] != classes["c2"]
 
 
@@ -177,7 +384,9 @@ def test_containers_of_equal_content_share_a_class_whatever_their_order() -> Non
         ("{", "Invalid JSON"),
         ('{"version": 2, "hosts": {}}', "version 2 of the lock file is not known"),
         ('{"version": 1, "hosts": {"a": {"containers": {"b": {"index": "0"}}}}}', "valid integer"),
-        ('{"version": 1, "hosts": {"a": {"containers": {"b": {"index": 171}}}}}', "less than 171"),
+        ('{"version": 1, "hosts": {"a": {"containers": {"b": {"index": -1}}}}}', "greater than"),
+        ('{"version": 1, "hosts": {"a": {"containers": {"b": {"subnet": "x"}}}}}', "pattern"),
+        ('{"version": 1, "hosts": {"a": {"container": {}}}}', "container"),
         ("\xff", "JSON"),
     ],
 )

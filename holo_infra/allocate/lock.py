@@ -3,130 +3,121 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Iterator
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from holo_infra.allocate.allocation import (
-    OCTET_INDICES,
-    Allocation,
-    ContainerNumbers,
-    HostNumbers,
-    Ports,
-)
-from holo_infra.diagnostics import Diagnostic, FleetError
-from holo_infra.model.names import Port
+from holo_infra.allocate.numbers import Allocation, ContainerNumbers, HostNumbers
+from holo_infra.diagnostics import Diagnostic, FieldPath, FleetError, Place, dotted
 
 VERSION = 1
 
 
-Index = Annotated[int, Field(ge=0, lt=len(OCTET_INDICES))]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class _Forward(_Strict):
-    protocol: Literal["tcp", "udp"]
-    host_port: Port
-    inner_port: Port
-
-
-class _Container(_Strict):
-    index: Index | None = None
-    forwards: dict[str, _Forward] = {}
-
-
-class _Host(_Strict):
-    containers: dict[str, _Container] = {}
-    released_indices: list[Index] = []
-    released_ports: dict[str, list[Port]] = {}
-
-
-class _Lock(_Strict):
-    version: int
-    hosts: dict[str, _Host]
-
-
 def read_lock(text: str | bytes, place: str) -> Allocation:
     """The allocation that a lock file holds. Raises FleetError naming `place` when it is broken."""
+    where = Place(place)
     hint = "take the file back from version control; without it, numbers would be given anew"
     try:
-        lock = _Lock.model_validate_json(text)
+        lock = TypeAdapter(Allocation).validate_json(text)
     except ValidationError as error:
         problems = [
-            Diagnostic(".".join(map(str, item["loc"])), item["msg"], hint, place)
+            Diagnostic("HI301", item["loc"], item["msg"], hint, where)
             for item in error.errors(include_url=False)
         ]
         raise FleetError(problems) from None
     if lock.version != VERSION:
         message = f"version {lock.version} of the lock file is not known"
-        raise FleetError([Diagnostic("version", message, "use a newer holo", place)])
+        raise FleetError([Diagnostic("HI302", ("version",), message, "use a newer holo", where)])
     if twice := list(_twice(lock)):
         hint = "give one of the two back its own number, or take it out: it gets a new one"
-        raise FleetError([Diagnostic(path, told, hint, place) for path, told in twice])
-    return Allocation({name: _read_host(host) for name, host in lock.hosts.items()})
+        problems = [Diagnostic("HI303", path, told, hint, where) for path, told in twice]
+        raise FleetError(problems)
+    return lock
 
 
-def _twice(lock: _Lock) -> Iterator[tuple[str, str]]:
+def _twice(lock: Allocation) -> Iterator[tuple[FieldPath, str]]:
     """Numbers that two owners have, as a careless merge leaves them: a path, and what is wrong."""
-    owners: dict[tuple[object, ...], str] = {}
+    for key in _repeated(_keys(lock)):
+        first, *others = [path for path, found in _owners(lock) if found == key]
+        for path in others:
+            yield path, f"{key[-1]} is also {dotted(first)}"
+
+
+def _repeated(keys: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    seen: set[tuple[object, ...]] = set()
+    return [key for key in keys if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+
+
+def _keys(lock: Allocation) -> Iterator[tuple[object, ...]]:
+    """A key for each number, equal where two may not be."""
     for host_name, host in lock.hosts.items():
         for name, container in host.containers.items():
-            path = f"hosts.{host_name}.containers.{name}"
-            keys: list[tuple[str, tuple[object, ...]]] = []
             if container.index is not None:
-                keys.append((f"{path}.index", (host_name, "index", container.index)))
-            for forward_name, f in container.forwards.items():
-                where = f"{path}.forwards.{forward_name}"
-                keys.append((f"{where}.host_port", (host_name, f.protocol, f.host_port)))
-                keys.append((f"{where}.inner_port", (path, f.protocol, f.inner_port)))
-            for where, key in keys:
-                owner = owners.setdefault(key, where)
-                if owner != where:
-                    yield where, f"{key[-1]} is also {owner}"
+                yield (host_name, "index", container.index)
+            if container.subnet is not None:
+                yield ("subnet", container.subnet)
+            for ports in container.forwards.values():
+                yield (host_name, ports.protocol, ports.host_port)
+                yield (host_name, name, ports.protocol, ports.inner_port)
 
 
-def _read_host(host: _Host) -> HostNumbers:
-    containers = {
-        name: ContainerNumbers(
-            container.index,
-            {
-                n: Ports(f.protocol, f.host_port, f.inner_port)
-                for n, f in container.forwards.items()
-            },
-        )
-        for name, container in host.containers.items()
-    }
-    ports = {protocol: tuple(released) for protocol, released in host.released_ports.items()}
-    return HostNumbers(containers, tuple(host.released_indices), ports)
+def _owners(lock: Allocation) -> Iterator[tuple[FieldPath, tuple[object, ...]]]:
+    """Each number's field, and the key that `_keys` gives for it, in the same order."""
+    keys = _keys(lock)
+    for host_name, host in lock.hosts.items():
+        for name, container in host.containers.items():
+            path = ("hosts", host_name, "containers", name)
+            if container.index is not None:
+                yield (*path, "index"), next(keys)
+            if container.subnet is not None:
+                yield (*path, "subnet"), next(keys)
+            for forward in container.forwards:
+                yield (*path, "forwards", forward, "host_port"), next(keys)
+                yield (*path, "forwards", forward, "inner_port"), next(keys)
 
 
 def render_lock(allocation: Allocation) -> str:
-    """The lock file's text: names in order, so that two branches merge line by line."""
-    hosts = {name: _render_host(numbers) for name, numbers in allocation.hosts.items()}
-    return json.dumps({"version": VERSION, "hosts": hosts}, indent=2, sort_keys=True) + "\n"
+    """The lock file's text: a container a line, names in order, so that branches merge by line.
+
+    The names are those of a fleet, and need no escape.
+    """
+    hosts = ",\n".join(
+        f'    "{name}": {_render_host(allocation.hosts[name])}' for name in sorted(allocation.hosts)
+    )
+    released = json.dumps(allocation.released_subnets)
+    return (
+        f'{{\n  "version": {VERSION},\n  "hosts": {{\n{hosts}\n  }},\n'
+        f'  "released_subnets": {released}\n}}\n'
+    )
 
 
-def _render_host(numbers: HostNumbers) -> dict[str, Any]:
-    containers = {
-        name: {
-            "index": container.index,
-            "forwards": {
-                n: {
-                    "protocol": ports.protocol,
-                    "host_port": ports.host,
-                    "inner_port": ports.inner,
-                }
-                for n, ports in container.forwards.items()
-            },
-        }
-        for name, container in numbers.containers.items()
-    }
-    return {
-        "containers": containers,
-        "released_indices": list(numbers.released_indices),
-        "released_ports": {p: list(ports) for p, ports in numbers.released_ports.items() if ports},
-    }
+def _render_host(numbers: HostNumbers) -> str:
+    containers = ",\n".join(
+        f'        "{name}": {_render_container(numbers.containers[name])}'
+        for name in sorted(numbers.containers)
+    )
+    inside = f"\n{containers}\n      " if containers else ""
+    released = json.dumps(numbers.released_indices)
+    ports = json.dumps(numbers.released_ports, sort_keys=True)
+    return (
+        f'{{\n      "containers": {{{inside}}},\n'
+        f'      "released_indices": {released},\n      "released_ports": {ports}\n    }}'
+    )
+
+
+def _render_container(numbers: ContainerNumbers) -> str:
+    fields = []
+    if numbers.index is not None:
+        fields.append(f'"index": {numbers.index}')
+    if numbers.subnet is not None:
+        fields.append(f'"subnet": "{numbers.subnet}"')
+    if numbers.home is not None:
+        fields.append(f'"home": "{numbers.home}"')
+    if numbers.forwards:
+        forwards = ", ".join(
+            f'"{name}": {{"protocol": "{ports.protocol}", "host_port": {ports.host_port},'
+            f' "inner_port": {ports.inner_port}}}'
+            for name, ports in sorted(numbers.forwards.items())
+        )
+        fields.append(f'"forwards": {{{forwards}}}')
+    return f"{{{', '.join(fields)}}}"

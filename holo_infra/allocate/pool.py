@@ -6,70 +6,93 @@ then the longest free.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
+Owner = TypeVar("Owner", bound=Hashable)
 
-@dataclass(frozen=True, slots=True)
-class Wish:
-    """An owner that needs a number."""
-
-    owner: str
-    fixed: int | None = None
-    """The number that the user gave."""
-    kept: int | None = None
-    """The number that the lock file keeps for this owner."""
-    natural: int | None = None
-    """The number that it would have if it were alone."""
+Wish = tuple[Owner, int | None, int | None, int | None]
+"""An owner that needs a number; the one that the user gave, the one that the lock file keeps for
+it, the one that it would have if it were alone. A fleet has half a million: plain tuples."""
 
 
 @dataclass(slots=True)
-class Given:
+class Given(Generic[Owner]):
     """What came of the wishes."""
 
-    numbers: dict[str, int] = field(default_factory=dict)
+    numbers: dict[Owner, int] = field(default_factory=dict)
     """Owner -> number."""
-    clashes: list[tuple[str, int, str]] = field(default_factory=list)
+    clashes: list[tuple[Owner, int, Owner]] = field(default_factory=list)
     """An owner whose fixed number another has: owner, number, the other."""
-    lacking: list[str] = field(default_factory=list)
+    lacking: list[Owner] = field(default_factory=list)
     """Owners for which no number was left."""
 
 
 def assign(
-    wishes: Sequence[Wish],
+    wishes: Sequence[Wish[Owner]],
     numbers: range,
     used: Collection[int] = (),
     released: Sequence[int] = (),
-) -> Given:
+    reserved: Collection[int] = (),
+) -> Given[Owner]:
     """Numbers for all wishes. The order of the wishes decides only among new owners.
 
     `used` were held by owners of the lock file, those that are gone included; `released` were held
-    once, the longest free first. Both are given again only when no other number is left.
+    once, the longest free first. Both are given again only when no other number is left. `reserved`
+    are given to nobody but to whom asks for them by a fixed number.
     """
-    given = Given()
-    holders: dict[int, str] = {}
+    given: Given[Owner] = Given()
+    holders: dict[int, Owner] = {}
+    open_wishes: list[Wish[Owner]] = []
+    for wish in wishes:
+        owner, fixed, _, _ = wish
+        if fixed is None:
+            open_wishes.append(wish)
+        elif fixed in holders:
+            given.clashes.append((owner, fixed, holders[fixed]))
+        else:
+            holders[fixed] = owner
+            given.numbers[owner] = fixed
+    taken = {*holders, *reserved}
 
-    def take(wish: Wish, number: int | None) -> bool:
-        if number is None or number in holders:
+    def take(owner: Owner, number: int | None) -> bool:
+        if number is None or number in taken:
             return False
-        holders[number] = wish.owner
-        given.numbers[wish.owner] = number
+        taken.add(number)
+        given.numbers[owner] = number
         return True
 
-    for wish in wishes:
-        if wish.fixed is not None and not take(wish, wish.fixed):
-            given.clashes.append((wish.owner, wish.fixed, holders[wish.fixed]))
-    open_wishes = [wish for wish in wishes if wish.fixed is None and not take(wish, wish.kept)]
-    open_wishes = [wish for wish in open_wishes if not take(wish, wish.natural)]
-    once = {*used, *released}
-    searches: dict[int, Iterator[int]] = {}
-    for wish in open_wishes:
-        start = numbers.start if wish.natural is None else max(numbers.start, wish.natural + 1)
-        if start not in searches:
-            searches[start] = _candidates(numbers, start, once, [*released, *sorted(used)])
-        if not any(take(wish, number) for number in searches[start]):
-            given.lacking.append(wish.owner)
+    open_wishes = [wish for wish in open_wishes if not take(wish[0], wish[2])]
+    open_wishes = [wish for wish in open_wishes if not take(wish[0], wish[3])]
+    if open_wishes:
+        _search(given, open_wishes, numbers, taken, (used, released))
     return given
+
+
+def _search(
+    given: Given[Owner],
+    wishes: Sequence[Wish[Owner]],
+    numbers: range,
+    taken: set[int],
+    once: tuple[Collection[int], Sequence[int]],
+) -> None:
+    """Gives numbers that nobody asked for; `once` are those used and those released."""
+    used, released = once
+    ever = {*used, *released}
+    again = [*released, *sorted(used)]
+    searches: dict[int, Iterator[int]] = {}
+    for owner, _, _, natural in wishes:
+        start = numbers.start if natural is None else max(numbers.start, natural + 1)
+        if start not in searches:
+            searches[start] = _candidates(numbers, start, ever, again)
+        for number in searches[start]:
+            if number not in taken:
+                taken.add(number)
+                given.numbers[owner] = number
+                break
+        else:
+            given.lacking.append(owner)
 
 
 def _candidates(

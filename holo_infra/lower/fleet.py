@@ -6,25 +6,45 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from holo_infra.allocate import Allocation, ContainerNumbers
-from holo_infra.model.fleet import Container, Fleet, Host
-from holo_infra.model.options import (
-    BindMountOptions,
-    ContainerOptions,
-    ForwarderOptions,
-    ForwardOptions,
-    Holo,
-)
+from pydantic.alias_generators import to_camel
+
+from holo_infra.allocate.addresses import block, quad
+from holo_infra.allocate.numbers import Allocation, ContainerNumbers
+from holo_infra.allocate.scope import SHARED
+from holo_infra.model.fleet import Container, Fleet, Forward, Host
+from holo_infra.model.options import ForwarderOptions, Holo
+from holo_infra.model.unit import Unit, UnitOptions
+
+STATES = "/var/lib/holo/state"
+"""Where the state of containers is kept on a host."""
+
+Settings = dict[str, Any]
+"""Options that differ from their defaults, by the names that they have in Nix."""
 
 
 @dataclass(frozen=True, slots=True)
 class LoweredHost:
-    """A host: its options, and the class of each of its containers."""
+    """A host: what is set below `holo`, and the class of each of its containers."""
 
     model: Host
-    options: Holo
+    settings: Settings
     classes: Mapping[str, str]
+
+    @property
+    def options(self) -> Holo:
+        """The settings with all defaults, checked. Costs as much as reading a fleet anew."""
+        return Holo.model_validate(self.settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Class:
+    """What containers of equal content share."""
+
+    content: Holo
+    system: str
+    state_version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,50 +53,126 @@ class LoweredFleet:
 
     name: str
     hosts: Mapping[str, LoweredHost]
-    classes: Mapping[str, Holo]
+    classes: Mapping[str, Class]
 
 
 def lower(fleet: Fleet, allocation: Allocation) -> LoweredFleet:
     """What runs in the fleet. Containers of equal content share a class."""
-    hosts: dict[str, LoweredHost] = {}
-    classes: dict[str, Holo] = {}
-    for host_name, host in fleet.hosts.items():
-        containers: dict[str, ContainerOptions] = {}
-        of_container: dict[str, str] = {}
-        for name, container in host.containers.items():
-            numbers = allocation.hosts[host_name].containers[name]
-            containers[name] = _container(container, numbers)
-            content = _content(container, numbers)
-            of_container[name] = _class_name(content, host)
-            classes[of_container[name]] = content
-        hosts[host_name] = LoweredHost(host, Holo(containers=containers), of_container)
-    return LoweredFleet(fleet.name, hosts, classes)
+    classes = _Classes()
+    hub = fleet.hosts[fleet.hub].address if fleet.hub in fleet.hosts else None
+    hosts = {
+        name: _host(host, allocation.hosts[name].containers, hub, classes)
+        for name, host in fleet.hosts.items()
+    }
+    return LoweredFleet(fleet.name, hosts, classes.made)
 
 
-def _container(container: Container, numbers: ContainerNumbers) -> ContainerOptions:
-    private = container.network == "private"
-    forwards = {
-        name: ForwardOptions(
-            engine=forward.engine,
-            protocol=forward.protocol,
-            bind=forward.bind,
-            host_port=numbers.forwards[name].host,
-            inner_port=numbers.forwards[name].inner,
-            probe=forward.probe,
-        )
-        for name, forward in container.forwards.items()
-        if private
-    }
-    mounts = {
-        inside: BindMountOptions(source=mount.source, writable=mount.writable)
-        for inside, mount in container.bind_mounts.items()
-    }
-    return ContainerOptions(
-        index=numbers.index or 0,
-        network=container.network,
-        forwards=forwards,
-        bind_mounts=mounts,
-    )
+def _host(
+    host: Host,
+    numbers: Mapping[str, ContainerNumbers],
+    hub: str | None,
+    classes: _Classes,
+) -> LoweredHost:
+    of_container: dict[str, str] = {}
+    containers: Settings = {}
+    egress = set()
+    for name in sorted(host.containers):
+        container = host.containers[name]
+        containers[name] = _container(container, numbers[name])
+        of_container[name] = classes.of(container, numbers[name], host)
+        egress.add(container.egress)
+    settings: Settings = {"containers": containers} if containers else {}
+    if hub is not None and "hub" in egress:
+        settings["hub"] = hub
+    if host.nameservers and "internet" in egress:
+        settings["nameservers"] = host.nameservers
+    return LoweredHost(host, settings, of_container)
+
+
+def _container(container: Container, numbers: ContainerNumbers) -> Settings:
+    made: Settings = {"index": numbers.index or 0}
+    if container.network == SHARED:
+        made["network"] = SHARED
+    else:
+        _private(made, container, numbers)
+    if container.state is not None:
+        made["state"] = container.state
+    elif numbers.home is not None:
+        made["state"] = f"{STATES}/{numbers.home}"
+    if limits := {name: limit for name, limit in container.limits if limit is not None}:
+        made["limits"] = {to_camel(name): limit for name, limit in limits.items()}
+    if container.bind_mounts:
+        made["bindMounts"] = {
+            inside: {"source": mount.source, **({"writable": True} if mount.writable else {})}
+            for inside, mount in sorted(container.bind_mounts.items())
+        }
+    if container.secrets:
+        made["secrets"] = dict(sorted(container.secrets.items()))
+    if container.nspawn_args:
+        made["nspawnArgs"] = container.nspawn_args
+    return made
+
+
+def _private(made: Settings, container: Container, numbers: ContainerNumbers) -> None:
+    """Adds what concerns a network of the container's own."""
+    if numbers.subnet is not None:
+        start = block(numbers.subnet).start
+        made["hostAddress"], made["address"] = quad(start + 1), quad(start + 2)
+    if container.forwards:
+        given = numbers.forwards
+        made["forwards"] = {
+            name: _forward(container.forwards[name], given[name].host_port, given[name].inner_port)
+            for name in sorted(container.forwards)
+        }
+    if container.egress != "none":
+        made["egress"] = container.egress
+    if not container.isolated:
+        made["isolated"] = False
+    if container.allowed_peers:
+        made["allowedPeers"] = container.allowed_peers
+
+
+def _forward(forward: Forward, host_port: int, inner_port: int) -> Settings:
+    made: Settings = {"hostPort": host_port, "innerPort": inner_port}
+    if forward.protocol != "tcp":
+        made["protocol"] = forward.protocol
+    if forward.bind != "127.0.0.1":
+        made["bind"] = forward.bind
+    if forward.probe != "tcp":
+        made["probe"] = forward.probe
+    return made
+
+
+class _Classes:
+    """Finds the class of each container; most are known by what they look like at a glance."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Class] = {}
+        self._names: dict[Any, str] = {}
+        self._units: dict[int, bytes] = {}  # by identity: a fleet shares units among containers
+
+    def of(self, container: Container, numbers: ContainerNumbers, host: Host) -> str:
+        """The name of a container's class, which is made where there is none yet."""
+        units = tuple((name, self._json(unit)) for name, unit in container.units.items())
+        forwarders: tuple[Any, ...] = ()
+        if container.network != SHARED:
+            forwarders = tuple(
+                (name, f.protocol, numbers.forwards[name].inner_port, f.port, f.probe, f.engine)
+                for name, f in container.forwards.items()
+            )
+        key = (units, forwarders, host.system, host.state_version)
+        name = self._names.get(key)
+        if name is None:
+            class_ = Class(_content(container, numbers), host.system, host.state_version)
+            name = self._names[key] = _class_name(class_)
+            self.made[name] = class_
+        return name
+
+    def _json(self, unit: Unit) -> bytes:
+        found = self._units.get(id(unit))
+        if found is None:
+            found = self._units[id(unit)] = unit.__pydantic_serializer__.to_json(unit)
+        return found
 
 
 def _content(container: Container, numbers: ContainerNumbers) -> Holo:
@@ -84,19 +180,29 @@ def _content(container: Container, numbers: ContainerNumbers) -> Holo:
     forwarders = {
         name: ForwarderOptions(
             protocol=forward.protocol,
-            inner_port=numbers.forwards[name].inner,
+            inner_port=numbers.forwards[name].inner_port,
             port=forward.port,
             probe=forward.probe,
         )
         for name, forward in container.forwards.items()
-        if container.network == "private" and forward.engine == "socat"
+        if container.network != SHARED
     }
-    return Holo(units=container.units, forwarders=forwarders)
+    units = {name: _unit(unit) for name, unit in container.units.items()}
+    return Holo(units=units, forwarders=forwarders)
 
 
-def _class_name(content: Holo, host: Host) -> str:
+def _unit(unit: Unit) -> UnitOptions:
+    """A unit without what only its neighbours want to know."""
+    return UnitOptions.model_validate(unit.model_dump(exclude={"listens"}))
+
+
+def _class_name(class_: Class) -> str:
     """A name of a class: readable by its units, unique by its content and platform."""
-    told = json.dumps([content.model_dump(), host.system, host.state_version], sort_keys=True)
+    content = class_.content
+    told = json.dumps(
+        [content.model_dump(exclude_defaults=True), class_.system, class_.state_version],
+        sort_keys=True,
+    )
     digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     units = "-".join(sorted(content.units)) or "empty"
     return f"{units[:40]}-{digest}"

@@ -1,0 +1,167 @@
+"""Networks and subnets: well formed, apart from each other, and from what else is around."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+
+from holo_infra.allocate import Allocation, ContainerNumbers
+from holo_infra.allocate.addresses import SUBNET, Block, block, is_aligned, number, octet
+from holo_infra.allocate.scope import SHARED, networks_of
+from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
+from holo_infra.model.fleet import Container, Fleet, Host, Network
+
+SUSPECTS = {
+    "10.0.2.0/24": "QEMU's user network and VirtualBox's NAT",
+    "10.0.3.0/24": "LXC's bridge",
+    "10.42.0.0/16": "k3s",
+    "10.88.0.0/16": "Podman's bridge",
+    "172.17.0.0/16": "Docker's bridge",
+    "192.168.49.0/24": "minikube",
+    "192.168.122.0/24": "libvirt's default network",
+}
+"""Networks that software takes without asking, and which."""
+
+_UNUSABLE = [block(network) for network in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")]
+
+
+def check_addresses(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic]:
+    """What is wrong with networks, pools, subnets and addresses."""
+    yield from _pools(fleet)
+    networks = networks_of(fleet)
+    addresses: dict[str, str] = {}
+    for name, host in fleet.hosts.items():
+        path = ("hosts", name)
+        if host.address is not None:
+            other = addresses.setdefault(host.address, name)
+            if other != name:
+                message = f"{host.address} is the address of hosts.{other}"
+                where = (*path, "address")
+                yield Diagnostic("HI211", where, message, "correct one of the two")
+        yield from _host(path, host, allocation.hosts[name].containers, networks)
+
+
+def _pools(fleet: Fleet) -> Iterator[Diagnostic]:
+    pools: dict[str, Block] = {}
+    for name, network in fleet.networks.items():
+        path = ("networks", name)
+        if name == SHARED:
+            message = "`shared` is the host's own network, and needs no description"
+            yield Diagnostic("HI118", path, message, "give the network another name")
+        elif network.scheme == "octet":
+            if network.pool is not None:
+                message = "scheme octet has its own addresses, 10.0.85.0/30 to 10.0.255.0/30"
+                hint = "leave pool out, or write scheme: packed"
+                yield Diagnostic("HI118", (*path, "pool"), message, hint)
+        elif network.pool is None:
+            hint = "add a pool, e.g. 10.64.0.0/16"
+            yield Diagnostic("HI118", path, "scheme packed needs a pool", hint)
+        elif (fault := _unusable(block(network.pool))) or block(network.pool).size < SUBNET:
+            fault = fault or "a pool holds at least one /30"
+            hint = "give the network's first address and a length up to 30, e.g. 10.64.0.0/16"
+            yield Diagnostic("HI116", (*path, "pool"), f"{network.pool}: {fault}", hint)
+        else:
+            pools[name] = block(network.pool)
+            yield from _suspects((*path, "pool"), pools[name])
+    for (one, pool), (other, rival) in combinations(pools.items(), 2):
+        if pool.overlaps(rival):
+            message = f"{rival} overlaps the pool {pool} of networks.{one}"
+            hint = "give the two pools that do not overlap"
+            yield Diagnostic("HI110", ("networks", other, "pool"), message, hint)
+
+
+def _unusable(network: Block) -> str | None:
+    if not is_aligned(network):
+        return "bits of the host are not zero"
+    if any(network.overlaps(other) for other in _UNUSABLE):
+        return "these are no ordinary addresses"
+    return None
+
+
+def _suspects(path: FieldPath, pool: Block) -> Iterator[Diagnostic]:
+    for network, who in SUSPECTS.items():
+        if pool.overlaps(block(network)):
+            message = f"{pool} overlaps {network}, which {who} takes"
+            hint = "use another pool, unless that never runs on the fleet's hosts"
+            yield Diagnostic("HI112", path, message, hint)
+
+
+def _host(
+    path: FieldPath,
+    host: Host,
+    given: Mapping[str, ContainerNumbers],
+    networks: Mapping[str, Network],
+) -> Iterator[Diagnostic]:
+    own: list[tuple[FieldPath, Block]] = []
+    for position, text in enumerate(host.networks):
+        where = (*path, "networks", position)
+        if fault := _unusable(block(text)):
+            hint = "give the network's first address and its length, e.g. 192.168.1.0/24"
+            yield Diagnostic("HI116", where, f"{text}: {fault}", hint)
+        else:
+            own.append((where, block(text)))
+    if host.address is not None:
+        own.append(((*path, "address"), Block(number(host.address), 1)))
+    yield from _subnets(path, _octets(host, given, networks), given, own)
+    for name, container in host.containers.items():
+        if container.network not in networks and container.network != SHARED:
+            known = ", ".join(sorted({*networks, SHARED}))
+            message = f"there is no network {container.network}"
+            hint = f"use one of {known}, or add it to the fleet's networks"
+            yield Diagnostic("HI117", (*path, "containers", name, "network"), message, hint)
+        elif container.subnet is not None and container.network != SHARED:
+            network = networks[container.network]
+            yield from _subnet((*path, "containers", name), container, network)
+
+
+def _octets(
+    host: Host,
+    given: Mapping[str, ContainerNumbers],
+    networks: Mapping[str, Network],
+) -> dict[str, Block]:
+    """The subnets of a host's containers of scheme `octet`."""
+    names = {name for name, network in networks.items() if network.scheme == "octet"}
+    return {
+        name: octet(index)
+        for name, container in host.containers.items()
+        if container.network in names and (index := given[name].index) is not None
+    }
+
+
+def _subnets(
+    path: FieldPath,
+    octets: Mapping[str, Block],
+    given: Mapping[str, ContainerNumbers],
+    own: list[tuple[FieldPath, Block]],
+) -> Iterator[Diagnostic]:
+    """Overlaps of a host's subnets with each other and with the host's own networks."""
+    packed = {name: block(c.subnet) for name, c in given.items() if c.subnet is not None}
+    if own:
+        for name, subnet in {**octets, **packed}.items():
+            for owner, taken in own:
+                if subnet.overlaps(taken):
+                    message = f"{subnet} lies in {taken} of {dotted(owner)}"
+                    hint = "give the container another index, subnet or network"
+                    yield Diagnostic("HI111", (*path, "containers", name), message, hint)
+    if packed and octets:
+        owners = {subnet.start: name for name, subnet in octets.items()}
+        for name, subnet in packed.items():
+            if other := owners.get(subnet.start):
+                message = f"{subnet} is that of {dotted((*path, 'containers', other))}"
+                hint = "give the network a pool outside 10.0.85.0 to 10.0.255.255"
+                yield Diagnostic("HI110", (*path, "containers", name), message, hint)
+
+
+def _subnet(path: FieldPath, container: Container, network: Network) -> Iterator[Diagnostic]:
+    subnet = block(container.subnet or "")
+    where = (*path, "subnet")
+    if network.scheme == "octet":
+        message = "scheme octet derives the subnet from the index"
+        yield Diagnostic("HI115", where, message, "give an index, or a network of scheme packed")
+    elif subnet.size != SUBNET or not is_aligned(subnet):
+        message = f"{container.subnet} is not a /30"
+        hint = "give an address divisible by four, and /30: 10.64.0.8/30"
+        yield Diagnostic("HI115", where, message, hint)
+    elif network.pool is not None and not subnet.overlaps(block(network.pool)):
+        message = f"{container.subnet} is not in the pool {network.pool} of {container.network}"
+        yield Diagnostic("HI115", where, message, "give a /30 of the pool, or leave subnet out")
