@@ -1,18 +1,24 @@
-"""Writing: the user's files outlive every run, and a stopped run is finished by the next."""
+"""Writing: the user's files outlive every run, and a run does all or nothing."""
 
 from __future__ import annotations
 
-import importlib
+import contextlib
+import errno
+import hashlib
 import json
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 from holo_infra.cli import main
 from holo_infra.diagnostics import FleetError
-from holo_infra.plan import check, replace, write
+from holo_infra.plan import check, replace, system, write
 from holo_infra.targets import Files, Link
 from holo_infra.targets.modules import modules
 
@@ -85,7 +91,7 @@ def test_a_foreign_file_in_place_of_a_module_is_refused_before_anything_is_writt
     else:
         path.mkdir()
     assert main(["modules", str(tmp_path)]) == 1
-    assert "units.nix: error: was not made by `just modules`" in capsys.readouterr().err
+    assert "units.nix: error[HI311] was not made by `just modules`" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["units.nix"]
 
 
@@ -108,7 +114,7 @@ def test_what_the_user_made_of_a_file_of_ours_is_neither_overwritten_nor_removed
     else:
         os.mkfifo(out / path)
     told = refusal(files, out)
-    assert f"{path}: error: was changed since holo compile wrote it" in told
+    assert f"{path}: error[HI312] was changed since holo compile wrote it" in told
     assert "hint: move your changes away; holo compile would overwrite them" in told
 
 
@@ -131,75 +137,6 @@ def test_a_link_that_becomes_text_is_not_written_through(out: Path) -> None:
     assert tree(out) == {**expected(OLD), "wants/x": "text", "x": "the user's"}
 
 
-class Stopped(Exception):  # noqa: N818 - no error, but the plug that is pulled
-    """The run ends here."""
-
-
-def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Lets a run put or remove so many files, and no more."""
-    module = importlib.import_module("holo_infra.plan.write")
-    left = iter(range(steps))
-
-    def limited(original: Any) -> Any:
-        def step(*arguments: Any, **options: Any) -> Any:
-            if next(left, None) is None:
-                raise Stopped
-            return original(*arguments, **options)
-
-        return step
-
-    for name in ("_put", "_remove"):
-        monkeypatch.setattr(module, name, limited(getattr(module, name)))
-
-
-@pytest.mark.parametrize("last", [NEW, OLD, {"flake.nix": "third"}], ids=["new", "old", "third"])
-@pytest.mark.parametrize("start", [{}, OLD], ids=["empty", "old"])
-def test_a_run_that_was_stopped_at_any_step_is_finished_by_the_next(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    start: Files,
-    last: Files,
-) -> None:
-    finished = 0
-    for steps in range(9):
-        out = tmp_path / str(steps)
-        write({**start, "first": ""}, out)
-        (out / "flake.lock").write_text("the user's")
-        for files in (NEW, {**OLD, "flake.nix": "between"}):  # stopped twice
-            with monkeypatch.context() as patch:
-                stop_after(patch, steps)
-                try:
-                    write(files, out)
-                    finished += 1
-                except Stopped:
-                    pass
-        write(last, out)
-        assert tree(out) == {**expected(last), "flake.lock": "the user's"}
-        again = write(last, out)
-        assert not again.written
-        assert not again.removed
-        assert set(json.loads((out / "manifest.json").read_text())) == {"version", "files"}
-    assert 0 < finished < 18
-
-
-def test_a_stopped_run_makes_no_file_of_the_user_ours(
-    out: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    with monkeypatch.context() as patch:
-        stop_after(patch, 1)  # the manifest alone
-        with pytest.raises(Stopped):
-            write(NEW, out)
-    (out / "hosts" / "c.nix").write_text("the user's")
-    assert "hosts/c.nix: error: was changed" in refusal(NEW, out)
-
-
-def test_a_first_run_that_was_killed_leaves_a_folder_that_the_next_takes(tmp_path: Path) -> None:
-    (tmp_path / ".holo-0123456789abcdef").write_text('{"vers')
-    write(OLD, tmp_path)
-    assert expected(OLD).items() <= tree(tmp_path).items()
-
-
 def test_no_file_of_the_user_is_taken_for_a_temporary_one(out: Path) -> None:
     (out / ".flake.nix.new").write_text("the user's")
     write(NEW, out)
@@ -213,8 +150,8 @@ def test_a_failure_leaves_no_temporary_file(
     def fail(*_: object) -> None:
         raise OSError("no space")
 
-    for name in ("replace", "symlink_to"):
-        monkeypatch.setattr(Path, name, fail)
+    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "symlink", fail)
     for content in ("text", Link("x")):
         with pytest.raises(OSError, match="no space"):
             replace(tmp_path / "file", content)
@@ -273,7 +210,7 @@ def test_a_foreign_manifest_is_not_taken_as_ours(tmp_path: Path, manifest: str) 
     out = tmp_path / "out"
     out.mkdir()
     (out / "manifest.json").write_text(manifest, errors="surrogateescape")
-    assert "not empty, and holds no manifest of ours" in refusal(OLD, out)
+    assert "out: error[HI310] the folder is not empty, and holds no manifest" in refusal(OLD, out)
 
 
 def test_a_manifest_that_is_a_link_is_not_ours(out: Path) -> None:
@@ -285,7 +222,9 @@ def test_a_manifest_that_is_a_link_is_not_ours(out: Path) -> None:
 @pytest.mark.parametrize("path", ["", "/a", "../a", "a/../../b", "a\0", "manifest.json", "hosts"])
 def test_a_path_that_is_none_in_the_folder_is_refused(tmp_path: Path, path: str) -> None:
     files: Files = {"hosts/a.nix": "", path: "x"}
-    assert f"{path!r} is no path for a file of the folder" in refusal(files, tmp_path / "out")
+    assert f"error[HI313] {path!r} is no path for a file of the folder" in refusal(
+        files, tmp_path / "out"
+    )
 
 
 @pytest.mark.parametrize("kind", ["a file", "below a file", "a dangling link", "below such"])
@@ -302,7 +241,7 @@ def test_an_output_that_can_be_no_folder_is_refused_before_the_lock_is_written(
         path.symlink_to("nowhere")
     out = path / "x" / "y" if "below" in kind else path
     assert main(["compile", str(tmp_path / "fleet.py"), "--out", str(out)]) == 1
-    assert f"{path}: error: is not a folder" in capsys.readouterr().err
+    assert f"{path}: error[HI313] is not a folder" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"fleet.py", "out"}
 
 
@@ -318,25 +257,317 @@ def test_nothing_but_a_folder_is_written_or_removed_through(
         (out / "hosts").write_text("the user's")
     else:
         (out / "hosts").symlink_to("../elsewhere" if kind == "link" else "nowhere")
-    assert "hosts: error: is not a folder" in refusal(files, out)
+    assert "hosts: error[HI311] is not a folder" in refusal(files, out)
 
 
-@pytest.mark.parametrize("locked", [".", "hosts", ".."])
+@pytest.mark.parametrize("locked", [".", "hosts", "theirs", "..", "../.."])
 def test_a_folder_that_is_not_writable_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     locked: str,
 ) -> None:
-    out = tmp_path / "out"
-    if locked != "..":
+    out = tmp_path / "x" / "out"
+    if locked != "../..":
         write(OLD, out)
+        (out / "theirs").mkdir()
     folder = (out / locked).resolve()
     # Root may write anywhere, so a mode would say nothing to the tests of root.
     monkeypatch.setattr(os, "access", lambda path, _: Path(path) != folder)
-    assert f"{folder}: error: the folder is not writable" in refusal(NEW, out)
+    assert f"{folder}: error[HI313] the folder is not writable" in refusal(NEW, out)
 
 
 def test_a_folder_reached_by_a_link_may_be_the_output(out: Path) -> None:
     (out.parent / "link").symlink_to("out")
     write(NEW, out.parent / "link")
     assert tree(out) == expected(NEW)
+
+
+@pytest.mark.parametrize("files", [NEW, {}], ids=["new", "gone"])
+def test_foreign_files_stay_the_same_ones_and_foreign_folders_are_made_anew_alike(
+    out: Path,
+    files: Files,
+) -> None:
+    git = out / ".git"
+    (git / "objects" / "empty").mkdir(parents=True)
+    (git / "objects" / "blob").write_text("x")
+    (git / "objects" / "blob").chmod(0o444)
+    (git / "hook").symlink_to("nowhere")
+    (out / "link").symlink_to(".git")
+    os.mkfifo(out / "hosts" / "fifo")
+    (out / "hosts" / "other" / "deep").mkdir(parents=True)
+    with contextlib.suppress(OSError):  # not every file system has attributes
+        os.setxattr(git, "user.holo", b"theirs")
+    for path in (git / "objects", git, out / "hosts" / "other"):
+        os.utime(path, ns=(1, 10**18))
+        path.chmod(0o2770)
+    foreign = [".git", ".git/objects", ".git/objects/empty", ".git/objects/blob", ".git/hook"]
+    foreign += ["link", "hosts/fifo", "hosts/other", "hosts/other/deep"]
+
+    def facts() -> dict[str, tuple[object, ...]]:
+        found = {path: (out / path).lstat() for path in foreign}
+        return {
+            path: (
+                *(s.st_mode, s.st_mtime_ns, s.st_uid),
+                0 if (out / path).is_dir() else s.st_ino,
+                *os.listxattr(out / path, follow_symlinks=False),
+            )
+            for path, s in found.items()
+        }
+
+    before = facts()
+    write(files, out)
+    assert facts() == before
+    assert (git / "objects" / "blob").read_text() == "x"
+    theirs = {".git/objects/blob": "x", ".git/hook": "-> nowhere", "link": "-> .git"}
+    os.unlink(out / "hosts" / "fifo")  # noqa: PTH108 - as the others here
+    assert tree(out) == {**expected(files), **theirs}
+
+
+def test_folders_that_only_held_our_files_go_and_the_users_empty_ones_stay(out: Path) -> None:
+    write({**OLD, "a/b/c/d": "", "a/e": ""}, out)
+    (out / "a" / "theirs").mkdir()
+    assert write(OLD, out).removed == ("a/b/c/d", "a/e")
+    assert [path.name for path in (out / "a").iterdir()] == ["theirs"]
+
+
+def test_a_run_without_change_touches_nothing(out: Path) -> None:
+    def facts() -> dict[Path, tuple[int, int, int]]:
+        found = {path: path.lstat() for path in (out.parent, *out.parent.rglob("*"))}
+        return {path: (s.st_ino, s.st_mtime_ns, s.st_ctime_ns) for path, s in found.items()}
+
+    before = facts()
+    written = write(OLD, out)
+    assert not written.written
+    assert not written.removed
+    check(OLD, out)
+    assert facts() == before
+
+
+def test_the_manifest_has_a_line_for_each_file_and_no_other_form(tmp_path: Path) -> None:
+    files: Files = {"b": "text", 'a/"\u00e4\n': Link("x")}
+    write(files, tmp_path / "out")
+    text = (tmp_path / "out" / "manifest.json").read_text()
+    digests = {
+        "b": hashlib.sha256(b"text").hexdigest(),
+        'a/"\u00e4\n': hashlib.sha256(b"link to x").hexdigest(),
+    }
+    manifest = {"version": 1, "files": digests}
+    assert text == json.dumps(manifest, indent=2, sort_keys=True) + "\n"
+    write({}, tmp_path / "out")
+    text = (tmp_path / "out" / "manifest.json").read_text()
+    assert text == json.dumps({"version": 1, "files": {}}, indent=2, sort_keys=True) + "\n"
+
+
+def test_a_file_that_became_a_link_of_equal_digest_is_written_again(out: Path) -> None:
+    (out / "wants" / "x").unlink()
+    (out / "wants" / "x").write_text("link to ../x")
+    assert write(OLD, out).written == ("wants/x",)
+    assert (out / "wants" / "x").is_symlink()
+
+
+def test_the_folder_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty").chmod(0o2750)
+    before = os.umask(0o027)
+    try:
+        for name in ("empty", "new", "a/b/c"):
+            write(OLD, tmp_path / name)
+            write(NEW, tmp_path / name)
+    finally:
+        os.umask(before)
+    modes = {"empty": 0o2750, "empty/hosts": 0o2750, "new": 0o750, "new/hosts": 0o750}
+    modes |= {"a": 0o750, "a/b/c": 0o750, "a/b/c/hosts/c.nix": 0o640, "new/flake.nix": 0o640}
+    assert {name: (tmp_path / name).stat().st_mode & 0o7777 for name in modes} == modes
+    assert {path.name for path in tmp_path.iterdir()} == {"empty", "new", "a"}
+
+
+def late(monkeypatch: pytest.MonkeyPatch, step: str, act: Callable[[], object]) -> None:
+    """Acts right before a step: before the new tree is made, when it is made, or put in place."""
+    module: Any = os if step == "makedirs" else system
+    original = getattr(module, step)
+
+    def acting(*arguments: Any) -> None:
+        act()
+        original(*arguments)
+
+    monkeypatch.setattr(module, step, acting)
+
+
+def once(act: Callable[[], object]) -> Callable[[], object]:
+    left = [act]
+    return lambda: left.pop()() if left else None
+
+
+@pytest.mark.parametrize("step", ["makedirs", "flush", "exchange"])
+@pytest.mark.parametrize("where", [".", "hosts", "theirs", "theirs/deep"])
+def test_what_the_user_puts_in_during_the_run_is_kept(
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    where: str,
+) -> None:
+    (out / "theirs" / "deep").mkdir(parents=True)
+    late(monkeypatch, step, once(lambda: (out / where / "late").write_text("the user's")))
+    write(NEW, out)
+    assert (out / where / "late").read_text() == "the user's"
+    assert expected(NEW).items() <= tree(out).items()
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize("step", ["makedirs", "flush", "exchange"])
+@pytest.mark.parametrize("path", ["flake.nix", "hosts/a.nix", "hosts/c.nix"])
+def test_what_the_user_writes_in_our_files_place_during_the_run_is_kept_and_told(
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+    path: str,
+) -> None:
+    late(monkeypatch, step, once(lambda: (out / path).write_text("the user's")))
+    with pytest.raises(FleetError, match=f"{path}: error.HI31[12]. was "):
+        write(NEW, out)
+    assert tree(out) == {**expected(OLD), path: "the user's"}
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+def test_an_edit_of_a_foreign_file_during_the_run_is_kept(
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (out / "theirs").write_text("before")
+    late(monkeypatch, "exchange", lambda: (out / "theirs").write_text("after"))
+    write(NEW, out)
+    assert tree(out) == {**expected(NEW), "theirs": "after"}
+
+
+def test_a_folder_that_comes_to_life_during_a_first_run_is_not_replaced(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    out = tmp_path / "out"
+
+    def come() -> None:
+        out.mkdir()
+        (out / "theirs").write_text("the user's")
+
+    late(monkeypatch, "flush", once(come))
+    with pytest.raises(FleetError, match="holds no manifest of ours"):
+        write(NEW, out)
+    assert tree(tmp_path) == {"out/theirs": "the user's"}
+
+
+def test_a_folder_in_which_somebody_writes_all_the_time_is_given_up(
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    names = iter(range(100))
+    late(monkeypatch, "flush", lambda: (out / f"late{next(names)}").write_text(""))
+    with pytest.raises(FleetError) as told:
+        write(NEW, out)
+    assert "out: error[HI313] somebody else has changed the folder 5 times" in str(told.value)
+    assert expected(OLD).items() <= tree(out).items()
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("module", "step", "number", "place", "message"),
+    [
+        (os, "link", errno.EPERM, "theirs", "cannot go along into the new tree"),
+        (os, "link", errno.EMLINK, "theirs", "cannot go along into the new tree"),
+        (os, "link", errno.EXDEV, "theirs", "another file system is mounted here"),
+        pytest.param(
+            *(os, "chown", errno.EPERM, "", "cannot go along into the new tree"),
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root may give folders away"),
+        ),
+        (system, "exchange", errno.EBUSY, "", "another file system is mounted here"),
+        (system, "exchange", errno.EINVAL, "", "cannot exchange two folders in one step"),
+        (system, "exchange", errno.ENOSYS, "", "cannot exchange two folders in one step"),
+        (system, "flush", errno.ENOSPC, "", "the file system is full"),
+    ],
+)
+def test_what_the_file_system_cannot_do_is_told_and_nothing_changes(  # noqa: PLR0913, PLR0917
+    out: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    module: ModuleType,
+    step: str,
+    number: int,
+    place: str,
+    message: str,
+) -> None:
+    (out / "theirs").write_text("x")
+    if step == "chown":
+        os.chown(out, 1, 1)  # as a folder that another user has made
+
+    def fail(*paths: object, **_: object) -> None:
+        raise OSError(number, os.strerror(number), str(paths[0]))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, step, fail)
+        with pytest.raises(FleetError) as told:
+            write(NEW, out)
+    assert f"{out / place}: error[HI313] " in str(told.value)
+    assert message in str(told.value)
+    assert "\n  hint: " in str(told.value)
+    assert tree(out) == {**expected(OLD), "theirs": "x"}
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+
+
+MOUNTS = """
+mount -t tmpfs none "$1"
+"$0" -c '
+import os, subprocess, sys
+from pathlib import Path
+from holo_infra.diagnostics import FleetError
+from holo_infra.plan import check, write
+base = Path(sys.argv[1])
+def told(act, files, out):
+    try:
+        act(files, out)
+    except FleetError as error:
+        print(error.diagnostics[0])
+    else:
+        print("no error")
+told(check, {"a": "1"}, base)
+told(write, {"a": "1"}, base)
+out = base / "out"
+write({"a": "1", "b": "1"}, out)
+write({"a": "2", "b": "1"}, out)
+print((out / "a").read_text())
+(out / "file").write_text("")
+subprocess.run(["mount", "--bind", out / "a", out / "file"], check=True)
+told(write, {"a": "3"}, out)
+subprocess.run(["umount", out / "file"], check=True)
+(out / "folder").mkdir()
+subprocess.run(["mount", "-t", "proc", "none", out / "folder"], check=True)
+told(check, {"a": "3"}, out)
+told(write, {"a": "3"}, out)
+print(*sorted(os.listdir(base)), *sorted(os.listdir(out)))
+' "$1"
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
+def test_places_of_mounts_are_refused_and_a_tmpfs_serves(tmp_path: Path) -> None:
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-ec", MOUNTS, sys.executable, tmp_path],
+        cwd=Path(__file__).parent.parent,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    mounted = "error[HI313] another file system is mounted here"
+    whole = f"{tmp_path}: {mounted}, so the folder cannot be replaced"
+    folder = f"{tmp_path}/out/folder: {mounted}, so the folder cannot move"
+    file = f"{tmp_path}/out/file: {mounted} (Invalid cross-device link)"
+    listing = "out a b file folder manifest.json"
+    lines = [line for line in done.stdout.splitlines() if "  hint: " not in line]
+    assert lines == [whole, whole, "2", file, folder, folder, listing]
+
+
+def test_progress_is_told_for_each_thousand_steps(tmp_path: Path) -> None:
+    files: Files = {f"{n % 7}/{n}": str(n) for n in range(2500)}
+    told: list[tuple[int, int]] = []
+    write(files, tmp_path / "out", lambda done, total: told.append((done, total)))
+    assert told == [(n, 5000) for n in (0, 1000, 2000, 3000, 4000)]
+    told.clear()
+    write({**files, "0/0": "x"}, tmp_path / "out", lambda done, total: told.append((done, total)))
+    assert told == [(n, 5000) for n in (0, 1000, 2000, 3000, 4000)]
