@@ -2,6 +2,6 @@
 
 import sys
 
-from holo_infra.cli import main
+from holo_infra.cli import entry
 
-sys.exit(main())
+sys.exit(entry())

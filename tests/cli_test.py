@@ -61,7 +61,8 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
     assert names == {
         *("flake.nix", "manifest.json", "hosts/alpha.nix"),
         *("classes/web-HASH.nix", "classes/empty-HASH.nix"),
-        "systemd/alpha/host/netns-web0.service",
+        *("systemd/alpha/host/netns-web0.service", "systemd/alpha/host/holo-firewall.service"),
+        *("systemd/alpha/firewall.nft", f"{wants}/holo-firewall.service"),
         *(f"{wants}/container@web{n}.service" for n in (0, 1)),
         *(f"{wants}/socat-web0-{forward}.service" for forward in ("admin", "httpgw")),
         "systemd/alpha/host/container@web0.service.wants/socat-web0-admin.service",
@@ -131,7 +132,7 @@ def test_a_foreign_file_in_the_way_is_refused_before_anything_is_written(
     lock = (fleet.parent / "fleet.lock.json").read_bytes()
     fleet.write_text(GOOD.replace('"alpha"', '"beta"'))
     assert main(["compile", str(fleet), "--out", str(out)]) == 1
-    assert "hosts/beta.nix: error: was not written by holo compile" in capsys.readouterr().err
+    assert "hosts/beta.nix: error[HI311] was not written by holo compile" in capsys.readouterr().err
     assert files(out) == before
     assert (fleet.parent / "fleet.lock.json").read_bytes() == lock
 
@@ -186,63 +187,63 @@ def test_show_gives_json(fleet: Path, capsys: pytest.CaptureFixture[str]) -> Non
 MISTAKES = {
     "unknown host": (GOOD, ["show", "FLEET", "beta"], "the fleet has no host beta", "hosts: alpha"),
     "no fleet": ("x = 1", ["show", "FLEET"], "defines no fleet", "end it with: fleet = Fleet("),
-    "another fleet": ("fleet = 1", ["show", "FLEET"], "`fleet` is a <class 'int'>", "end it with"),
-    "syntax": ("fleet = (", ["show", "FLEET"], "fleet.py:1:9: error: not valid Python", "closed"),
-    "exception": ("\n1 / 0\n", ["show", "FLEET"], "fleet.py:2: error: ZeroDivisionError", "stops"),
-    "exit": ("import sys; sys.exit(3)", ["show", "FLEET"], "the file ends the program", "exit 3"),
+    "another fleet": ("fleet = 1", ["show", "FLEET"], "`fleet` is an object of type int", "end it"),
+    "syntax": ("fleet = (", ["show", "FLEET"], "fleet.py:1:9: error[HI003] not valid", "closed"),
+    "exception": ("\n1 / 0\n", ["show", "FLEET"], "fleet.py:2:1: error[HI003] ZeroDiv", "stops"),
+    "exit": ("import sys; sys.exit(3)", ["show", "FLEET"], "the file ends the program", "exit"),
     "wrong type": (
         GOOD.replace("port=8000", 'port="8000"'),
         ["show", "FLEET"],
-        "fleet.py:13: error: Forward.port: Input should be a valid integer",
-        "it is '8000'",
+        "fleet.py:13:34: error[HI012] hosts.alpha.containers.web0.forwards.admin.port: must be a",
+        "take the quotes away: 8000",
     ),
     "out of range": (
         GOOD.replace("port=8000", "port=0"),
         ["show", "FLEET"],
-        "Forward.port: Input should be greater than or equal to 1",
-        "it is 0",
+        "admin.port: must be at least 1, and is the number 0",
+        "error[HI014]",
     ),
     "unknown field": (
         GOOD.replace("port=8000", "prot=8000"),
         ["show", "FLEET"],
-        "Forward.prot: Extra inputs are not permitted",
-        "Forward.port: Field required",
+        "admin.prot: Forward has no such field\n  hint: did you mean `port`?",
+        "error[HI010] hosts.alpha.containers.web0.forwards.admin",
     ),
     "bad name": (
         GOOD.replace('"web0"', '"Web_0"'),
         ["show", "FLEET"],
-        "Host.containers.Web_0",
-        "should match pattern",
+        "containers.Web_0: 'Web_0' is not",
+        "write web-0",
     ),
     "unsafe program": (
         GOOD.replace('"busybox"', '"+busybox"'),
         ["show", "FLEET"],
-        "Unit.exec_start: Value error, the first item '+busybox' does not match",
-        "fleet.py:4",
+        "fleet.py:4:7: error[HI017] hosts.alpha.containers.web0.units.web.exec_start",
+        "begin the command with a path such as /bin/sh",
     ),
     "trailing hyphen": (
         GOOD.replace('"web0"', '"web-"'),
         ["show", "FLEET"],
-        "Host.containers.web-",
-        "should match pattern",
+        "containers.web-: 'web-' is not",
+        "no hyphen last",
     ),
     "two units of one name": (
         GOOD.replace('units={"web"', 'units={"socat-internal-admin-forwarder"'),
         ["compile", "FLEET", "--out", "OUT"],
-        "error: systemd.services.socat-internal-admin-forwarder.",
-        "conflicting values",
+        "error[HI217] hosts.alpha.containers.web0.units.socat-internal-admin-forwarder",
+        "give the unit another name",
     ),
     "a dict changed after the check": (
         GOOD + 'fleet.hosts["../x"] = Host()\n',
         ["compile", "FLEET", "--out", "OUT"],
-        "Fleet.hosts.../x",
-        "should match pattern",
+        "error[HI013] hosts.../x",
+        "a name: lower-case letters",
     ),
     "no model in the fleet": (
         GOOD + 'fleet.hosts["beta"] = 3\n',
         ["compile", "FLEET", "--out", "OUT"],
-        "Fleet.hosts.beta",
-        "error",
+        "error[HI012] hosts.beta: must be a mapping, and is the number 3",
+        "write a Host",
     ),
     "a noncharacter": (
         GOOD.replace('"/srv"', '"\ufffe"'),
@@ -293,4 +294,4 @@ def test_a_wrong_call_is_a_usage_error(
 
 def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(tmp_path / "none.py")]) == 1
-    assert "none.py: error: cannot be read: No such file or directory" in capsys.readouterr().err
+    assert "none.py: error[HI001] No such file or directory" in capsys.readouterr().err

@@ -26,7 +26,19 @@ COUNT = 200
 
 def configurations(seed: int, count: int = COUNT) -> list[Holo]:
     rng = random.Random(seed)
-    return [of_model(rng, Holo) for _ in range(count)]
+    return [configuration(rng) for _ in range(count)]
+
+
+def configuration(rng: random.Random) -> Holo:
+    """Random options; peers are containers that there are."""
+    made = of_model(rng, Holo)
+    names = list(made.containers)
+    peers = {name: rng.sample(names, rng.randint(0, len(names))) for name in names}
+    containers = {
+        name: container.model_copy(update={"allowed_peers": peers[name]})
+        for name, container in made.containers.items()
+    }
+    return made.model_copy(update={"containers": containers})
 
 
 @pytest.fixture
@@ -76,7 +88,7 @@ def test_a_spoiled_value_is_refused_by_both_or_by_none(
 def spoiled(rng: random.Random) -> Any:
     """The data of a valid configuration with one leaf or name replaced by something else."""
     while True:
-        data = json.loads(of_model(rng, Holo).model_dump_json(by_alias=True, exclude_defaults=True))
+        data = json.loads(configuration(rng).model_dump_json(by_alias=True, exclude_defaults=True))
         for container in data.get("containers", {}).values():
             container.pop("system", None)  # a derivation, which JSON does not hold
         for unit in data.get("units", {}).values():
@@ -168,7 +180,19 @@ MUTANTS = {
     "a wrong option": ("socat.nix", "TCP4:${c.address}", "TCP4:${c.hostAddress}"),
     "a lost run-time variable": ("socat.nix", "bind=\\${HOLO_ADDRESS}", "bind=0.0.0.0"),
     "a lost binding to the container": ("socat.nix", "bindsTo = [ machine ];", ""),
-    "a lost directive": ("units.nix", "NoNewPrivileges = true;", ""),
+    "a lost directive": ("units.nix", "NoNewPrivileges = lib.mkDefault true;", ""),
+    "a default that does not give way": (
+        "units.nix",
+        'KillMode = lib.mkDefault "mixed";',
+        'KillMode = "control-group";',
+    ),
+    "lost settings": ("units.nix", "u.settings\n", ""),
+    "a lost peer": ("firewall.nix", ") c.allowedPeers)", ") (lib.tail ([ 0 ] ++ [ ])))"),
+    "a wrong set of the firewall": ("firewall.nix", "!c.isolated", "c.isolated"),
+    "a lost way out": ("firewall.nix", 'c.egress == "internet"', 'c.egress == "hub"'),
+    "a lost order": ("containers.nix", 'requires = [ "holo-firewall.service" ];', ""),
+    "a lost limit": ("containers.nix", "MemoryMax = ", "MemoryHigh = "),
+    "a lost secret": ("containers.nix", "--load-credential=", "--set-credential="),
     "a wrong protocol's ports": (
         "socat.nix",
         'f.protocol == "udp") f.innerPort',

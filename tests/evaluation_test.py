@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import random
 import shutil
 from pathlib import Path
 
 import pytest
 
-from holo_infra.plan import write
-from holo_infra.targets.nixos import FlakeInputs, nixos
 from tests.support import fleets
 from tests.support.nix import Nix, NixError
 
@@ -29,20 +26,6 @@ def test_the_host_of_the_example_is_forced(
     for expected in ("container@holochain2", "10.0.87.2:8001", "socat-holochain0-httpgw"):
         assert expected in derivation  # the whole host is in what was forced
     assert "holochain3" not in derivation
-
-
-def test_fifty_random_hosts_are_forced(nix: Nix, nixpkgs: Path, tmp_path: Path) -> None:
-    rng = random.Random(11)
-    fleet, lowered = fleets.fleet(rng, 50)
-    out = tmp_path / "out"
-    write(nixos(lowered, FlakeInputs()), out)
-    overrides = fleets.inputs(nixpkgs, tmp_path)
-    paths = {name: fleets.toplevel(nix, out, name, overrides) for name in fleet.hosts}
-    assert len(paths) == 50
-    for name, host in fleet.hosts.items():
-        derivation = Path(paths[name]).read_text()
-        for container in host.containers:
-            assert f"container@{container}.service" in derivation
 
 
 def test_another_flake_adds_to_a_hosts_module(

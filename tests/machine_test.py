@@ -6,15 +6,15 @@ import random
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from holo_infra import BindMount, Container, Fleet, Forward, Host, Unit
-from holo_infra.allocate import Allocation, allocate
-from holo_infra.lower import lower
 from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
+from tests.support import fleets
 from tests.support.lab import machine
 from tests.support.values import HOSTILE, text
 from vmtests import NspawnMachine
@@ -136,7 +136,7 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     containers = {"private": private, "privileged": privileged, "shared": shared}
     fleet = Fleet(name="mixed", hosts={"alpha": Host(containers=containers)})
     folder = tmp_path_factory.mktemp("mixed")
-    write(systemd(lower(fleet, allocate(fleet, Allocation()))), folder)
+    write(systemd(fleets.lowered(fleet)), folder)
     with machine(folder, "alpha") as running:
         for name in containers:
             running.wait_for_unit(f"container@{name}.service")
@@ -174,6 +174,117 @@ def test_private_containers_do_not_reach_each_other(mixed: NspawnMachine) -> Non
         entered = ["nsenter", f"--target={leader.strip()}", "--net", "curl", "-sS", "-m", "3", url]
         done = mixed.execute(entered)
         assert done.returncode in {7, 28}, done  # no route, or no answer
+
+
+# What containers may reach, in a world with a hub and an internet, all of it in namespaces.
+
+HUB, INTERNET, HOST = "192.0.2.1", "198.51.100.9", "192.0.2.7"
+WORLD = [
+    "ip netns add world",
+    "ip link add uplink type veth peer name outside netns world",
+    f"ip address add {HOST}/24 dev uplink",
+    "ip link set uplink up",
+    f"ip -n world address add {HUB}/24 dev outside",
+    f"ip -n world address add {INTERNET}/32 dev outside",
+    "ip -n world link set outside up",
+    f"ip route add {INTERNET} via {HUB}",
+]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
+    serve = ["busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/etc/holo"]
+
+    def container(**fields: Any) -> Container:
+        units, forwards = {"web": Unit(exec_start=serve)}, {"web": Forward(port=8080)}
+        return Container(units=units, forwards=forwards, **fields)
+
+    containers = {
+        "alone": container(),
+        "tohub": container(egress="hub"),
+        "toworld": container(egress="internet"),
+        "friend": container(allowed_peers=["alone"]),
+        "open0": container(isolated=False),
+        "open1": container(isolated=False),
+    }
+    hosts = {
+        "alpha": Host(containers=containers, address=HOST, nameservers=["198.51.100.53"]),
+        "hub": Host(address=HUB),
+    }
+    fleet = Fleet(name="world", hub="hub", hosts=hosts)
+    folder = tmp_path_factory.mktemp("world")
+    write(systemd(fleets.lowered(fleet)), folder / "out")
+    (folder / "www").mkdir()
+    (folder / "www" / "identity.env").write_text("the world")
+    with machine(folder / "out", "alpha", {"/srv": folder / "www"}) as running:
+        for command in WORLD:
+            running.succeed(command.split())
+        httpd = "ip netns exec world busybox httpd -p 80 -h /srv"
+        running.succeed(httpd.split())
+        for name in containers:
+            running.wait_for_unit(f"socat-{name}-web.service")
+        yield running
+
+
+ADDRESSES = {"alone": 85, "tohub": 86, "toworld": 87, "friend": 88, "open0": 89, "open1": 90}
+REACHED = {
+    "alone": set(),
+    "friend": {"alone"},
+    "open0": {"open1"},
+    "open1": {"open0"},
+    "tohub": {HUB},
+    "toworld": {HUB, INTERNET},
+}
+
+
+@pytest.mark.needs("nft")
+@pytest.mark.parametrize("name", REACHED)
+def test_a_container_reaches_what_the_fleet_says_and_nothing_else(
+    world: NspawnMachine,
+    name: str,
+) -> None:
+    leader = world.succeed(["machinectl", "show", name, "--property=Leader", "--value"]).strip()
+    enter = ["nsenter", f"--target={leader}", "--net", "curl", "-sS", "--max-time", "1"]
+    places = {n: f"10.0.{octet}.2:8080" for n, octet in ADDRESSES.items() if n != name}
+    places |= {HUB: HUB, INTERNET: INTERNET, "the host": f"10.0.{ADDRESSES[name]}.1:8080"}
+    answers = {
+        place: world.execute([*enter, f"http://{address}/identity.env"]).stdout.decode()
+        for place, address in places.items()
+    }
+    assert {place for place, answer in answers.items() if answer} == REACHED[name]
+    for place, answer in answers.items():
+        told = "the world" if place in {HUB, INTERNET} else f"HOLO_CONTAINER={place}\n"
+        assert not answer or answer.startswith(told)
+
+
+def test_a_container_with_a_way_out_asks_the_hosts_name_servers(world: NspawnMachine) -> None:
+    asked = {}
+    for name in ("alone", "toworld"):
+        leader = world.succeed(["machinectl", "show", name, "--property=Leader", "--value"]).strip()
+        asked[name] = world.execute(["cat", f"/proc/{leader}/root/etc/resolv.conf"]).stdout
+    assert asked == {"alone": b"", "toworld": b"nameserver 198.51.100.53\n"}
+
+
+def test_rules_loaded_anew_cut_no_container_off(world: NspawnMachine) -> None:
+    before = world.succeed(["nft", "list", "table", "inet", "holo"])
+    assert "masquerade" in before
+    world.succeed(["nft", "flush", "ruleset"])
+    world.systemctl("reload", "holo-firewall")
+    assert world.succeed(["nft", "list", "table", "inet", "holo"]) == before
+    assert fetch(world, "127.0.0.1:8080") is not None
+    assert world.systemctl("is-active", "container@alone") == "active\n"
+
+
+def test_a_containers_state_outlives_its_restart(world: NspawnMachine) -> None:
+    def state() -> str:
+        leader = world.succeed(["machinectl", "show", "open0", "--property=Leader", "--value"])
+        return f"/proc/{leader.strip()}/root/var/lib/kept"
+
+    world.succeed(["touch", state()])
+    world.systemctl("restart", "container@open0")
+    world.wait_for_unit("socat-open0-web.service")
+    assert world.succeed(["ls", state()]).strip().endswith("kept")
+    assert world.succeed(["ls", "/var/lib/holo/state/open0/kept"])
 
 
 # Hostile values, as they arrive.
@@ -244,7 +355,7 @@ def values() -> Container:
 def hostile(values: Container, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     folder = tmp_path_factory.mktemp("hostile")
     fleet = Fleet(name="hostile", hosts={"alpha": Host(containers={"c": values})})
-    write(systemd(lower(fleet, allocate(fleet, Allocation()))), folder / "out")
+    write(systemd(fleets.lowered(fleet)), folder / "out")
     for number, mount in enumerate(values.bind_mounts.values()):
         source = folder / "srv" / mount.source.removeprefix("/srv/")
         source.mkdir(parents=True)

@@ -15,8 +15,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holo_infra import Container, Fleet, Forward, Host, Unit
-from holo_infra.allocate import Allocation, allocate
-from holo_infra.lower import lower
 from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
 from nixgen.unitfile import parse, words
@@ -26,7 +24,8 @@ pytestmark = pytest.mark.needs("systemd-analyze")
 
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 PROGRAMS = ["bin/sh", "a+b", *(f"usr/bin/{name}" for name in ("busybox", "hello", "socat", "curl"))]
-PROGRAMS += ["usr/bin/ip", "usr/bin/systemd-nspawn"]
+PROGRAMS += [*("usr/bin/ip", "usr/bin/mkdir", "usr/bin/systemd-nspawn"), "usr/sbin/nft"]
+PROGRAMS += ["usr/sbin/sysctl"]
 
 
 def folders(bundle: Path) -> Iterator[Path]:
@@ -75,12 +74,12 @@ def test_the_example_passes_verification_without_a_word(
     for number, folder in enumerate(folders(compiled_example)):
         assert verify(folder, tmp_path / str(number)) == ""
         checked += len(list(folder.glob("*.service")))
-    assert checked == 12 + 3 * 4
+    assert checked == 13 + 3 * 4
 
 
 def test_random_fleets_pass_verification_without_a_word(tmp_path: Path) -> None:
-    _, lowered = fleets.fleet(random.Random(13), 40)
-    write(systemd(lowered), tmp_path / "out")
+    fleet = fleets.fleet(random.Random(13), 40)
+    write(systemd(fleets.lowered(fleet)), tmp_path / "out")
     checked = 0
     for number, folder in enumerate(folders(tmp_path / "out")):
         assert verify(folder, tmp_path / str(number)) == ""
@@ -135,7 +134,7 @@ def test_every_unit_is_hardened(compiled_example: Path) -> None:
         for folder in folders(compiled_example)
         for path in sorted(folder.glob("*.service"))
     }
-    assert len(scores) == 12 + 3 * 4
+    assert len(scores) == 13 + 3 * 4
     for path, score in scores.items():
         limit = next((v for name, v in EXCEPTIONS.items() if path.name.startswith(name)), 1.5)
         assert score <= limit, path.name
@@ -145,7 +144,7 @@ def test_a_forward_of_a_privileged_port_is_hardened_too(tmp_path: Path) -> None:
     forward = Forward(port=80, host_port=443, inner_port=81, bind="0.0.0.0")  # noqa: S104 - on purpose
     web = Container(forwards={"web": forward})
     fleet = Fleet(name="test", hosts={"alpha": Host(containers={"c": web})})
-    write(systemd(lower(fleet, allocate(fleet, Allocation()))), tmp_path)
+    write(systemd(fleets.lowered(fleet)), tmp_path)
     unit = tmp_path / "systemd/alpha/host/socat-c-web.service"
     service = parse(unit.read_text())["Service"]
     assert service["AmbientCapabilities"] == ["CAP_NET_BIND_SERVICE"]
@@ -172,7 +171,7 @@ def test_any_arguments_are_the_same_after_rendering_and_reading(arguments: list[
     fleet = Fleet(
         name="test", hosts={"alpha": Host(containers={"c": Container(units={"u": unit})})}
     )
-    files = systemd(lower(fleet, allocate(fleet, Allocation())))
+    files = systemd(fleets.lowered(fleet))
     text = files["systemd/alpha/containers/c/units/u.service"]
     assert isinstance(text, str)
     (line,) = parse(text)["Service"]["ExecStart"]

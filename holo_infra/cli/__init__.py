@@ -1,18 +1,34 @@
-"""The command `holo`: thin; each command group is a file of its own."""
+"""The command `holo`: thin; each command is a file of its own, imported when it is called."""
 
 from __future__ import annotations
 
 import argparse
+import gc
+import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
-from holo_infra.cli import compile as compile_command
-from holo_infra.cli import modules, show
+from holo_infra.cli.output import told
 from holo_infra.diagnostics import FleetError
-from nixgen import NixgenError
+from nixgen.errors import NixgenError
 
 USAGE = 64
 """Exit status of a wrong call: EX_USAGE of sysexits.h."""
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it: 128 and the signal's number."""
+
+COMMANDS = {
+    "init": "begin a fleet: a first one that compiles",
+    "check": "tell everything that is wrong with a fleet, and where",
+    "show": "show hosts, containers, addresses and forwards with all their numbers",
+    "plan": "show what compile would change in an output folder",
+    "compile": "write a fleet's NixOS flake and unit bundles",
+    "graph": "draw a fleet",
+    "schema": "print the JSON Schema of a fleet.yaml, for editors",
+    "explain": "say what a diagnostic's code means, and how it is mended",
+    "modules": "write the NixOS modules into a folder",
+}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -21,23 +37,51 @@ class _Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: {message}\n")
 
 
+def entry() -> int:
+    """The program `holo`."""
+    # A fleet is a tree of a million objects, none of which becomes garbage before the end.
+    gc.disable()
+    return main()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command; returns its exit status: 0 done, 1 wrong input, 64 a wrong call."""
-    parser = _Parser(prog="holo", description="A typed fleet of NixOS hosts and their containers.")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for command in (compile_command, show, modules):
-        command.add(commands)
-    options = parser.parse_args(arguments)
+    """Runs a command; returns its exit status: 0 done, 1 wrong input, 64 a wrong call.
+
+    `plan` returns 2 where there are changes.
+    """
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parser(words).parse_args(words)
     try:
         status: int = options.run(options)
+        sys.stdout.flush()
     except FleetError as error:
-        for diagnostic in error.diagnostics:
-            sys.stderr.write(f"{diagnostic}\n")
+        told(error.diagnostics, getattr(options, "format", "text"), sys.stderr)
         return 1
     except NixgenError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    except OSError as error:
-        sys.stderr.write(f"error: {error.filename}: {error.strerror}\n")
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        sys.stderr.write(f"error: {where}{error.strerror or error}\n")
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
     return status
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser; only the command that is called brings its own arguments."""
+    parser = _Parser(prog="holo", description="A typed fleet of NixOS hosts and their containers.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    called = next((word for word in words if not word.startswith("-")), None)
+    for name, purpose in COMMANDS.items():
+        command = commands.add_parser(name, help=purpose, description=f"{purpose}.")
+        if name == called:
+            module = import_module(f"holo_infra.cli.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    return parser

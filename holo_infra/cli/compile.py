@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
-from typing import Any
 
 from holo_infra.allocate import render_lock
-from holo_infra.cli.fleet import add_fleet, compile_fleet, lock_path
+from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet, lock_path
+from holo_infra.cli.output import counted, progress, say, warned
+from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.plan import check, replace, write
+from holo_infra.targets import Files
 from holo_infra.targets.nixos import FlakeInputs, nixos
-from holo_infra.targets.systemd import systemd
+
+TARGETS = ("nixos", "systemd")
 
 
-def add(commands: Any) -> None:
-    """Adds the command."""
-    parser = commands.add_parser("compile", help="write a fleet's NixOS flake and unit bundles")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
     add_fleet(parser)
+    add_output(parser)
+    parser.add_argument(
+        "--locked",
+        action="store_true",
+        help="fail where the lock file would change",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what is written, and where."""
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the output folder")
+    parser.add_argument(
+        "--target",
+        choices=[*TARGETS, "all"],
+        default="all",
+        help="systemd: plain unit bundles besides the flake; nixos: the flake only (%(default)s)",
+    )
     inputs = FlakeInputs()
     for name, default in (("nixpkgs", inputs.nixpkgs), ("holo-infra", inputs.holo_infra)):
         parser.add_argument(
@@ -27,7 +44,26 @@ def add(commands: Any) -> None:
             metavar="URL",
             help=f"the flake's input {name} (%(default)s)",
         )
-    parser.set_defaults(run=run)
+
+
+def files_of(compiled: Compiled, options: argparse.Namespace) -> Files:
+    """The files that the options ask for."""
+    inputs = FlakeInputs(nixpkgs=options.nixpkgs, holo_infra=options.holo_infra)
+    files = nixos(compiled.lowered, inputs)
+    if options.target != "nixos":
+        from holo_infra.targets.systemd import systemd  # noqa: PLC0415 - builds all definitions
+
+        files |= systemd(compiled.lowered)
+    return files
+
+
+def lock_change(compiled: Compiled, fleet: Path) -> str | None:
+    """The lock file's new text, where it would change."""
+    text = render_lock(compiled.allocation)
+    lock = lock_path(fleet)
+    if lock.exists() and lock.read_text(encoding="utf-8") == text:
+        return None
+    return text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -36,16 +72,23 @@ def run(options: argparse.Namespace) -> int:
     Whatever can be refused is refused before either.
     """
     compiled = compile_fleet(options.fleet)
-    inputs = FlakeInputs(nixpkgs=options.nixpkgs, holo_infra=options.holo_infra)
-    files = nixos(compiled.lowered, inputs) | systemd(compiled.lowered)
+    warned(compiled.warnings, options.format)
+    lock = lock_change(compiled, options.fleet)
+    if lock is not None and options.locked:
+        message = "the lock file would change"
+        hint = "run holo compile without --locked, and commit the lock file"
+        place = Place(str(lock_path(options.fleet)))
+        raise FleetError([Diagnostic("HI304", (), message, hint, place)])
+    files = files_of(compiled, options)
     check(files, options.out)
-    lock, text = lock_path(options.fleet), render_lock(compiled.allocation)
-    if not lock.exists() or lock.read_text(encoding="utf-8") != text:
-        replace(lock, text)
-    written = write(files, options.out)
-    hosts, classes = len(compiled.lowered.hosts), len(compiled.lowered.classes)
-    sys.stderr.write(
-        f"{options.out}: {hosts} hosts, {classes} classes of containers, {len(files)} files "
-        f"({len(written.written)} written, {len(written.removed)} removed)\n",
+    if lock is not None:
+        replace(lock_path(options.fleet), lock)
+    written = write(files, options.out, progress(f"{options.out}: files"))
+    hosts = counted(len(compiled.lowered.hosts), "host")
+    classes = counted(len(compiled.lowered.classes), "class")
+    told_files = f"{len(written.written):,} written, {len(written.removed):,} removed"
+    say(
+        f"{options.out}: {hosts}, {classes} of containers, {counted(len(files), 'file')}"
+        f" ({told_files})",
     )
     return 0

@@ -1,16 +1,20 @@
-"""What commands on a fleet share: reading it with its lock file, and its numbers."""
+"""What commands on a fleet share: reading it with its lock file, its numbers, all its mistakes."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from holo_infra.allocate import Allocation, allocate, read_lock
-from holo_infra.diagnostics import FleetError
+from holo_infra.check import check_fleet
+from holo_infra.diagnostics import Diagnostic, FleetError
+from holo_infra.diagnostics.report import Format
 from holo_infra.lower import LoweredFleet, lower
 from holo_infra.model.fleet import Fleet
-from holo_infra.source.python import load
+from holo_infra.source import Source, load
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +22,29 @@ class Compiled:
     """A fleet, its numbers, and what it was lowered to."""
 
     fleet: Fleet
+    lock: Allocation
+    """The numbers that the lock file has."""
     allocation: Allocation
     lowered: LoweredFleet
+    warnings: tuple[Diagnostic, ...]
 
 
 def add_fleet(parser: argparse.ArgumentParser) -> None:
-    """The argument that every command on a fleet takes."""
-    parser.add_argument("fleet", type=Path, metavar="FLEET", help="the file that defines the fleet")
+    """The arguments that every command on a fleet takes."""
+    parser.add_argument("fleet", type=Path, metavar="FLEET", help="fleet.py or fleet.yaml")
+    parser.add_argument(
+        "--format",
+        choices=get_args(Format),
+        default="text",
+        help="how mistakes and results are told (%(default)s)",
+    )
+    parser.add_argument(
+        "--json",
+        action="store_const",
+        const="json",
+        dest="format",
+        help="the same as --format json",
+    )
 
 
 def lock_path(fleet: Path) -> Path:
@@ -34,14 +54,22 @@ def lock_path(fleet: Path) -> Path:
 
 def compile_fleet(path: Path) -> Compiled:
     """The fleet of a file. Raises FleetError with all that is wrong with it."""
-    fleet = load(path)
+    source = load(path)
+    problems = list(source.diagnostics)
+    if source.fleet is None:
+        raise FleetError(problems)
     lock_file = lock_path(path)
     lock = Allocation()
     if lock_file.exists():
         lock = read_lock(lock_file.read_bytes(), str(lock_file))
-    try:
-        allocation = allocate(fleet, lock)
-    except FleetError as error:
-        placed = [replace(diagnostic, place=str(path)) for diagnostic in error.diagnostics]
-        raise FleetError(placed) from None
-    return Compiled(fleet, allocation, lower(fleet, allocation))
+    allocation, clashes = allocate(source.fleet, lock)
+    checked = check_fleet(source.fleet, allocation, whole=source.whole)
+    problems += _located(source, [*clashes, *checked])
+    if any(problem.is_error for problem in problems):
+        raise FleetError(problems)
+    lowered = lower(source.fleet, allocation)
+    return Compiled(source.fleet, lock, allocation, lowered, tuple(problems))
+
+
+def _located(source: Source, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
+    return [replace(found, place=source.locate(found.path)) for found in diagnostics]

@@ -5,18 +5,15 @@ from __future__ import annotations
 import argparse
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
 
-from holo_infra.diagnostics import Diagnostic, FleetError
+from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.plan import replace
 from holo_infra.targets.modules import MADE_BY, modules
 
 
-def add(commands: Any) -> None:
-    """Adds the command."""
-    parser = commands.add_parser("modules", help="write the NixOS modules into a folder")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
     parser.add_argument("folder", type=Path, metavar="DIR")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,7 +29,9 @@ def run(options: argparse.Namespace) -> int:
     if foreign:
         message = f"was not made by `{MADE_BY}`"
         hint = "move it away, or give another folder: a module has this name"
-        raise FleetError([Diagnostic("", message, hint, str(path)) for path in foreign])
+        raise FleetError(
+            [Diagnostic("HI311", (), message, hint, Place(str(path))) for path in foreign]
+        )
     for name, content in files.items():
         replace(folder / name, content)
     for path in ours:

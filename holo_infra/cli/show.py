@@ -7,70 +7,110 @@ import json
 import sys
 from typing import Any
 
-from holo_infra.cli.fleet import add_fleet, compile_fleet
-from holo_infra.diagnostics import Diagnostic, FleetError
-from holo_infra.lower import LoweredHost
-from holo_infra.model.fleet import Host
+from holo_infra.allocate import ContainerNumbers
+from holo_infra.allocate.addresses import block, octet, quad
+from holo_infra.allocate.scope import SHARED
+from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet
+from holo_infra.cli.output import warned
+from holo_infra.diagnostics import Diagnostic, FleetError, Place
+from holo_infra.lower.fleet import STATES
+from holo_infra.model.fleet import Container
 
 
-def add(commands: Any) -> None:
-    """Adds the command."""
-    parser = commands.add_parser("show", help="show hosts, containers, addresses and forwards")
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
     add_fleet(parser)
     parser.add_argument("host", nargs="?", metavar="HOST", help="only this host")
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints a table, or JSON: {"hosts": {name: {"containers": {name: …}}}}."""
     compiled = compile_fleet(options.fleet)
+    warned(compiled.warnings, options.format)
     names = [options.host] if options.host else sorted(compiled.fleet.hosts)
     for name in names:
         if name not in compiled.fleet.hosts:
             hint = f"hosts: {', '.join(sorted(compiled.fleet.hosts)) or 'none'}"
             message = f"the fleet has no host {name}"
-            raise FleetError([Diagnostic("", message, hint, str(options.fleet))])
-    hosts = {n: _host(compiled.fleet.hosts[n], compiled.lowered.hosts[n]) for n in names}
-    if options.json:
+            raise FleetError([Diagnostic("HI216", (), message, hint, Place(str(options.fleet)))])
+    hosts = {name: _host(compiled, name) for name in names}
+    if options.format == "json":
         sys.stdout.write(json.dumps({"hosts": hosts}, indent=2) + "\n")
     else:
         sys.stdout.write("".join(_table(name, host) for name, host in hosts.items()))
     return 0
 
 
-def _host(model: Host, host: LoweredHost) -> dict[str, Any]:
+def _host(compiled: Compiled, name: str) -> dict[str, Any]:
+    host, numbers = compiled.fleet.hosts[name], compiled.allocation.hosts[name]
     return {
+        "platform": host.platform,
+        "address": host.address,
+        "networks": host.networks,
         "containers": {
-            name: {
-                "network": options.network,
-                "address": options.address if options.network == "private" else None,
-                "units": sorted(model.containers[name].units),
-                "forwards": {
-                    forward: {
-                        "protocol": f.protocol,
-                        "engine": f.engine,
-                        "bind": f.bind,
-                        "host_port": f.host_port,
-                        "inner_port": f.inner_port,
-                        "port": model.containers[name].forwards[forward].port,
-                    }
-                    for forward, f in options.forwards.items()
-                },
+            key: _container(key, host.containers[key], numbers.containers[key])
+            for key in sorted(host.containers)
+        },
+    }
+
+
+def _container(name: str, container: Container, numbers: ContainerNumbers) -> dict[str, Any]:
+    shared = container.network == SHARED
+    subnet = None
+    if not shared:
+        subnet = block(numbers.subnet) if numbers.subnet else octet(numbers.index or 0)
+    return {
+        "network": container.network,
+        "index": numbers.index,
+        "subnet": subnet and str(subnet),
+        "host_address": subnet and quad(subnet.start + 1),
+        "address": subnet and quad(subnet.start + 2),
+        "egress": container.egress,
+        "isolated": container.isolated,
+        "allowed_peers": container.allowed_peers,
+        "state": container.state or f"{STATES}/{numbers.home or name}",
+        "units": sorted(container.units),
+        "forwards": {
+            key: {
+                "protocol": forward.protocol,
+                "engine": forward.engine,
+                "bind": forward.bind,
+                "host_port": numbers.forwards[key].host_port,
+                "inner_port": None if shared else numbers.forwards[key].inner_port,
+                "port": forward.port,
             }
-            for name, options in host.options.containers.items()
+            for key, forward in sorted(container.forwards.items())
         },
     }
 
 
 def _table(name: str, host: dict[str, Any]) -> str:
-    lines = [name]
-    for container_name, container in host["containers"].items():
-        address = container["address"] or "the host's network"
-        units = ", ".join(container["units"]) or "no units"
-        lines.append(f"  {container_name}  {address}  {units}")
+    platform = "" if host["platform"] == "nixos" else f"  {host['platform']}"
+    lines = [f"{name}{platform}" + (f"  {host['address']}" if host["address"] else "")]
+    for key, container in host["containers"].items():
+        lines.append(f"  {key}  " + "  ".join(_facts(container)))
         for forward, f in container["forwards"].items():
-            inner = f"{container['address']}:{f['inner_port']}"
-            way = f"{f['bind']}:{f['host_port']} -> {inner} -> 127.0.0.1:{f['port']}"
-            lines.append(f"    {forward}  {way}  ({f['protocol']}, {f['engine']})")
+            way = f"127.0.0.1:{f['port']}"
+            if f["inner_port"] is not None:
+                inner = f"{container['address']}:{f['inner_port']}"
+                way = f"{f['bind']}:{f['host_port']} -> {inner} -> {way}"
+            carried = (
+                f["protocol"] if f["inner_port"] is None else f"{f['protocol']}, {f['engine']}"
+            )
+            lines.append(f"    {forward}  {way}  ({carried})")
     return "\n".join(lines) + "\n"
+
+
+def _facts(container: dict[str, Any]) -> list[str]:
+    """What a container's line says, but its name."""
+    facts = [container["address"] or "the host's network"]
+    if container["network"] not in {"private", SHARED}:
+        facts.append(f"in {container['network']}")
+    facts.append(", ".join(container["units"]) or "no units")
+    if container["egress"] != "none":
+        facts.append(f"egress {container['egress']}")
+    if not container["isolated"]:
+        facts.append("not isolated")
+    if container["allowed_peers"]:
+        facts.append(f"may reach {', '.join(container['allowed_peers'])}")
+    return facts

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
-from holo_infra.lower import LoweredFleet, LoweredHost
-from holo_infra.model.options import Holo
+from holo_infra.lower import Class, LoweredFleet, LoweredHost
 from holo_infra.targets import Files
 from nixgen import types
 from nixgen.nodes import (
@@ -25,6 +26,7 @@ from nixgen.nodes import (
 )
 from nixgen.options import set_values
 from nixgen.printer import print_expression
+from nixgen.values import print_values
 from nixgen.views import node, variable
 
 
@@ -38,29 +40,67 @@ class FlakeInputs:
 
 def nixos(fleet: LoweredFleet, inputs: FlakeInputs) -> Files:
     """The flake and what it imports."""
-    files: Files = {"flake.nix": _file(fleet, "flake", _flake(fleet, inputs))}
+    files: Files = {"flake.nix": _flake_file(fleet, inputs)}
     for name, host in fleet.hosts.items():
-        files[f"hosts/{name}.nix"] = _module(fleet, f"host {name}", _host(name, host))
-    for name, content in fleet.classes.items():
-        host = next(host for host in fleet.hosts.values() if name in host.classes.values())
-        files[f"classes/{name}.nix"] = _module(fleet, f"containers {name}", _class(content, host))
+        arguments = "classes, ..." if host.classes else "..."
+        head = f"{_comment(fleet, f'host {name}')}{{ {arguments} }}:\n"
+        files[f"hosts/{name}.nix"] = f"{head}{print_values(_host(name, host))}\n"
+    for name, class_ in fleet.classes.items():
+        files[f"classes/{name}.nix"] = _class_file(fleet, name, class_)
     return files
 
 
-def _file(fleet: LoweredFleet, subject: str, body: Node) -> str:
-    comment = f"# Fleet {fleet.name}: {subject}. Made by `holo compile`; do not edit.\n"
-    return f"{comment}{print_expression(body)}\n"
+def _comment(fleet: LoweredFleet, subject: str) -> str:
+    return f"# Fleet {fleet.name}: {subject}. Made by `holo compile`; do not edit.\n"
 
 
-def _module(fleet: LoweredFleet, subject: str, settings: Attrs) -> str:
-    """A NixOS module that sets options; it asks for the arguments that its values use."""
-    arguments = tuple(name for name in ("classes", "pkgs") if _uses(settings, f"{name}."))
-    return _file(fleet, subject, Function((*arguments, "..."), settings))
+def _machine(host_name: str, system: str, state_version: str) -> dict[str, Any]:
+    return {
+        "networking": {"hostName": host_name},
+        "nixpkgs": {"hostPlatform": system},
+        "system": {"stateVersion": state_version},
+    }
 
 
-def _uses(node: Node, prefix: str) -> bool:
-    below = any(_uses(child, prefix) for child in children(node))
-    return below or (isinstance(node, Raw) and node.path.startswith(prefix))
+def _host(name: str, host: LoweredHost) -> dict[str, Any]:
+    """The settings of a host's module."""
+    holo = dict(host.settings)
+    if host.classes:
+        holo["containers"] = {
+            container: {**settings, "system": _system(host.classes[container])}
+            for container, settings in holo["containers"].items()
+        }
+    imports = {"imports": [Raw(f"../{path}") for path in host.model.imports]}
+    return {
+        **(imports if host.model.imports else {}),
+        **_machine(name, host.model.system, host.model.state_version),
+        **({"holo": holo} if holo else {}),
+    }
+
+
+@lru_cache(maxsize=4096)
+def _system(class_name: str) -> Raw:
+    return Raw(f"classes.{class_name}")
+
+
+def _class_file(fleet: LoweredFleet, name: str, class_: Class) -> str:
+    """A module with what containers of a class have in common; name and address come at start."""
+    machine = _machine("", class_.system, class_.state_version)
+    settings = Attrs(
+        (
+            ("boot", _set(isContainer=Literal(value=True))),
+            *((key, node(value)) for key, value in machine.items()),
+            ("holo", set_values(class_.content)),
+        ),
+    )
+    arguments = ("pkgs", "...") if _uses(settings, "pkgs.") else ("...",)
+    body = print_expression(Function(arguments, settings))
+    return f"{_comment(fleet, f'containers {name}')}{body}\n"
+
+
+def _uses(tree: Node, prefix: str) -> bool:
+    below = any(_uses(child, prefix) for child in children(tree))
+    return below or (isinstance(tree, Raw) and tree.path.startswith(prefix))
 
 
 def _call(function: str, *arguments: Node) -> Call:
@@ -73,6 +113,10 @@ def _set(**bindings: Node) -> Attrs:
 
 def _paths(folder: str, names: Iterable[str]) -> Attrs:
     return Attrs(tuple((name, Raw(f"./{folder}/{name}.nix")) for name in sorted(names)))
+
+
+def _flake_file(fleet: LoweredFleet, inputs: FlakeInputs) -> str:
+    return f"{_comment(fleet, 'flake')}{print_expression(_flake(fleet, inputs))}\n"
 
 
 def _flake(fleet: LoweredFleet, inputs: FlakeInputs) -> Node:
@@ -106,35 +150,4 @@ def _flake(fleet: LoweredFleet, inputs: FlakeInputs) -> Node:
         description=Literal(f"The NixOS hosts of the fleet {fleet.name}"),
         inputs=Attrs(tuple((name, _set(url=Literal(url))) for name, url in urls)),
         outputs=Function(("nixpkgs", "holo-infra", "..."), outputs),
-    )
-
-
-def _machine(host: LoweredHost, name: str) -> list[tuple[str | Node, Node]]:
-    return [
-        ("networking", _set(hostName=Literal(name))),
-        ("nixpkgs", _set(hostPlatform=Literal(host.model.system))),
-        ("system", _set(stateVersion=Literal(host.model.state_version))),
-    ]
-
-
-def _host(name: str, host: LoweredHost) -> Attrs:
-    containers = Attrs(
-        tuple(
-            (name, set_values(options, {"system": Raw(f"classes.{host.classes[name]}")}))
-            for name, options in host.options.containers.items()
-        ),
-    )
-    return Attrs(
-        (*_machine(host, name), ("holo", set_values(host.options, {"containers": containers}))),
-    )
-
-
-def _class(content: Holo, host: LoweredHost) -> Attrs:
-    return Attrs(
-        (
-            ("boot", _set(isContainer=Literal(value=True))),
-            # Its name and its address are given to it when it starts.
-            *_machine(host, ""),
-            ("holo", set_values(content)),
-        ),
     )

@@ -18,7 +18,7 @@ PRESET = "disable *\n"
 
 def systemd(fleet: LoweredFleet) -> Files:
     """The unit bundle of every host."""
-    contents = {name: evaluate(content) for name, content in fleet.classes.items()}
+    contents = {name: evaluate(class_.content) for name, class_ in fleet.classes.items()}
     files: Files = {}
     for name, host in fleet.hosts.items():
         bundle = _host(host, contents)

@@ -15,7 +15,7 @@ def machine(bundle: Path, host: str, binds: dict[str, Path] | None = None) -> Ns
         host,
         files={f"/etc/systemd/system/{p.name}": p.read_text() for p in units.glob("*.service")},
         binds={
-            "/etc/holo/containers": folder / "containers",
+            **{f"/etc/holo/{p.name}": p for p in folder.iterdir() if p != units},
             **{f"/etc/systemd/system/{path.name}": path for path in units.glob("*.wants")},
             **(binds or {}),
         },

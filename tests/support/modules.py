@@ -19,9 +19,13 @@ Meaning = dict[str, Any]
 """What a configuration means: units by file name, files below /etc, open ports."""
 
 
+OURS = ("coreutils", "iproute2", "nftables", "procps", "systemd")
+"""Packages that the definitions name themselves."""
+
+
 def stub_programs(package: str, name: str) -> str:
     """Where the stand-in's packages have their programs; LookupError where it has no package."""
-    if package not in {*PACKAGES, "iproute2", "systemd"}:
+    if package not in {*PACKAGES, *OURS}:
         raise LookupError(package)
     return f"{ZEROS}{package}/bin/{name}"
 
@@ -65,7 +69,12 @@ config: {
 """
 
 
-def in_nix(nix: Nix, nixpkgs: Path, modules: Path, configurations: Sequence[str]) -> list[Any]:
+def in_nix(
+    nix: Nix,
+    nixpkgs: Path,
+    modules: Path,
+    configurations: Sequence[str],
+) -> list[Any]:
     """What Nix makes of each configuration, a NixOS module as source; None where it refuses."""
     listed = "\n".join(configurations)
     results = nix.eval_json(f"""
