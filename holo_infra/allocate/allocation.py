@@ -19,7 +19,7 @@ from holo_infra.allocate.numbers import (
     HostNumbers,
     Ports,
 )
-from holo_infra.allocate.pool import Wish, assign
+from holo_infra.allocate.pool import Given, Wish, assign
 from holo_infra.allocate.ports import host_ports, inner_ports, used_ports
 from holo_infra.allocate.scope import Scope, known_as, networks_of
 from holo_infra.allocate.subnets import give_subnets
@@ -80,31 +80,40 @@ def _host(scope: Scope, networks: Mapping[str, Network]) -> HostNumbers:
 
 def _indices(scope: Scope, networks: Mapping[str, Network]) -> dict[str, int]:
     """Each index once on the host; those of the two schemes never meet."""
-    indices: dict[str, int] = {}
+    ranges: dict[str, range] = {"octet": OCTET_INDICES, "packed": PACKED_INDICES}
+    wishes: dict[str, list[Wish[str]]] = {scheme: [] for scheme in ranges}
+    schemes = {name: network.scheme for name, network in networks.items()}
+    for name, container in scope.host.containers.items():
+        scheme = schemes.get(container.network)
+        if scheme is None:
+            continue
+        numbers = ranges[scheme]
+        kept = scope.before.get(name, NOTHING).index
+        if kept is not None and kept not in numbers:
+            kept = None  # its network has another scheme now
+        if container.index is not None and container.index not in numbers:
+            message = f"scheme {scheme} has the indices {numbers[0]} to {numbers[-1]}"
+            scope.tell("HI114", (name, "index"), message, "leave index out")
+        wishes[scheme].append((name, container.index, kept, None))
     used = _used_indices(scope.lock)
-    for scheme, numbers in (("octet", OCTET_INDICES), ("packed", PACKED_INDICES)):
-        names = {name for name, network in networks.items() if network.scheme == scheme}
-        asked: list[Wish[str]] = []
-        for name, container in scope.host.containers.items():
-            if container.network in names:
-                kept = scope.before.get(name, NOTHING).index
-                if container.index is not None and container.index not in numbers:
-                    message = f"scheme {scheme} has the indices {numbers[0]} to {numbers[-1]}"
-                    scope.tell("HI114", (name, "index"), message, "leave index out")
-                if kept is not None and kept not in numbers:
-                    kept = None  # its network has another scheme now
-                asked.append((name, container.index, kept, None))
-        given = assign(asked, numbers, used, scope.lock.released_indices)
-        for name, number, other in given.clashes:
-            message = f"index {number} is that of {dotted(scope.way(other))}"
-            hint = "leave index out of one of the two, or give another number"
-            scope.tell("HI109", (name, "index"), message, hint)
-        for name in given.lacking:
-            message = f"a host has {len(numbers)} containers of scheme {scheme}, and no more"
-            hint = "give it a network of scheme packed, with a pool"
-            scope.tell("HI107", (name,), message, hint)
-        indices |= given.numbers
+    indices: dict[str, int] = {}
+    for of, asked in wishes.items():
+        if asked:
+            given = assign(asked, ranges[of], used, scope.lock.released_indices)
+            _report(scope, given, of, len(ranges[of]))
+            indices |= given.numbers
     return indices
+
+
+def _report(scope: Scope, given: Given[str], scheme: str, number: int) -> None:
+    for name, index, other in given.clashes:
+        message = f"index {index} is that of {dotted(scope.way(other))}"
+        hint = "leave index out of one of the two, or give another number"
+        scope.tell("HI109", (name, "index"), message, hint)
+    for name in given.lacking:
+        message = f"a host has {number} containers of scheme {scheme}, and no more"
+        hint = "give it a network of scheme packed, with a pool"
+        scope.tell("HI107", (name,), message, hint)
 
 
 def _homes(host: Host, lock: HostNumbers) -> dict[str, str]:

@@ -53,36 +53,38 @@ def host_ports(scope: Scope) -> dict[Key, int]:
 def inner_ports(scope: Scope, name: str, container: Container) -> dict[str, int]:
     """Each port of a protocol once on the container's address, by forward."""
     before = scope.before.get(name, NOTHING).forwards
-    wishes: dict[str, Wish[str]] = {}
-    numbers: dict[str, int] = {}
-    for key, forward in container.forwards.items():
-        ports = _kept(before, key, forward, container.forwards) if before else None
+    forwards = container.forwards
+    wishes: list[Wish[str]] = []
+    for key, forward in forwards.items():
+        ports = _kept(before, key, forward, forwards) if before else None
         kept = ports.inner_port if ports else None
         natural = NATURAL_INNER_PORTS.get(forward.port, forward.port)
-        wishes[key] = (key, forward.inner_port, kept, natural)
-        numbers[key] = forward.inner_port or kept or natural
+        wishes.append((key, forward.inner_port, kept, natural))
     # Nearly always everybody has what it would like best.
-    listens = any(unit.listens for unit in container.units.values())
-    if not listens and len({*numbers.values()}) == len(numbers):
+    numbers = {key: fixed or kept or natural or 0 for key, fixed, kept, natural in wishes}
+    heard = _heard(container)
+    if not heard and len({*numbers.values()}) == len(numbers):
         return numbers
-    # A service on 127.0.0.1 leaves the container's own address free.
-    reserved = {
-        (port, protocol)
-        for unit in container.units.values()
-        for address, port, protocol in map(listener, unit.listens)
-        if not address.startswith("127.")
-    }
     numbers = {}
     for protocol in PROTOCOLS:
-        forwards = container.forwards.items()
-        asked = [wishes[key] for key, forward in forwards if forward.protocol == protocol]
-        taken = {port for port, of in reserved if of == protocol}
+        asked = [wish for wish in wishes if forwards[wish[0]].protocol == protocol]
+        taken = {port for port, of in heard if of == protocol}
         given = assign(asked, PORTS, reserved=taken)
         numbers |= given.numbers
         if given.clashes or given.lacking:
             ways = {owner: (name, "forwards", owner) for owner, _, _, _ in asked}
             _report(scope, given, ways, "HI102")
     return numbers
+
+
+def _heard(container: Container) -> set[tuple[int, str]]:
+    """Ports and protocols on which units listen on more than 127.0.0.1."""
+    heard = set()
+    for unit in container.units.values():
+        for address, port, protocol in map(listener, unit.listens):
+            if not address.startswith("127."):
+                heard.add((port, protocol))
+    return heard
 
 
 def used_ports(numbers: HostNumbers) -> dict[str, list[int]]:

@@ -102,7 +102,9 @@ def _host(
             own.append((where, block(text)))
     if host.address is not None:
         own.append(((*path, "address"), Block(number(host.address), 1)))
-    yield from _subnets(path, _octets(host, given, networks), given, own)
+    packed = {name: block(c.subnet) for name, c in given.items() if c.subnet is not None}
+    if own or packed:
+        yield from _subnets(path, _octets(host, given, networks), packed, own)
     for name, container in host.containers.items():
         if container.network not in networks and container.network != SHARED:
             known = ", ".join(sorted({*networks, SHARED}))
@@ -131,25 +133,22 @@ def _octets(
 def _subnets(
     path: FieldPath,
     octets: Mapping[str, Block],
-    given: Mapping[str, ContainerNumbers],
+    packed: Mapping[str, Block],
     own: list[tuple[FieldPath, Block]],
 ) -> Iterator[Diagnostic]:
     """Overlaps of a host's subnets with each other and with the host's own networks."""
-    packed = {name: block(c.subnet) for name, c in given.items() if c.subnet is not None}
-    if own:
-        for name, subnet in {**octets, **packed}.items():
-            for owner, taken in own:
-                if subnet.overlaps(taken):
-                    message = f"{subnet} lies in {taken} of {dotted(owner)}"
-                    hint = "give the container another index, subnet or network"
-                    yield Diagnostic("HI111", (*path, "containers", name), message, hint)
-    if packed and octets:
-        owners = {subnet.start: name for name, subnet in octets.items()}
-        for name, subnet in packed.items():
-            if other := owners.get(subnet.start):
-                message = f"{subnet} is that of {dotted((*path, 'containers', other))}"
-                hint = "give the network a pool outside 10.0.85.0 to 10.0.255.255"
-                yield Diagnostic("HI110", (*path, "containers", name), message, hint)
+    for name, subnet in {**octets, **packed}.items():
+        for owner, taken in own:
+            if subnet.overlaps(taken):
+                message = f"{subnet} lies in {taken} of {dotted(owner)}"
+                hint = "give the container another index, subnet or network"
+                yield Diagnostic("HI111", (*path, "containers", name), message, hint)
+    owners = {subnet.start: name for name, subnet in octets.items()}
+    for name, subnet in packed.items():
+        if other := owners.get(subnet.start):
+            message = f"{subnet} is that of {dotted((*path, 'containers', other))}"
+            hint = "give the network a pool outside 10.0.85.0 to 10.0.255.255"
+            yield Diagnostic("HI110", (*path, "containers", name), message, hint)
 
 
 def _subnet(path: FieldPath, container: Container, network: Network) -> Iterator[Diagnostic]:

@@ -24,6 +24,9 @@ NEEDED_WHOLE = ("/etc/holo", "/etc/systemd/system", "/etc/systemd/system-preset"
 FIELDS = {"Environment": "environment", "ExecStart": "exec_start", "LoadCredential": "secrets"}
 """Directives that a field of the unit sets."""
 
+OURS_BEGIN = ("systemd-", "socat-internal-")
+"""How the names of units begin that a container has besides the user's."""
+
 _LONG_OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
 OURS = frozenset(
     [
@@ -138,13 +141,14 @@ def _container(
         yield Diagnostic("HI215", (*path, "egress"), message, "give the host nameservers")
     if container.allowed_peers:
         yield from _peers(path, container, host, whole)
-    if container.forwards:
-        yield from _renames(path, "forwards", container.forwards)
-        yield from _probes(path, container)
+    for forward in container.forwards.values():
+        if forward.renamed_from is not None or forward.protocol == "udp":
+            yield from _renames(path, "forwards", container.forwards)
+            yield from _probes(path, container)
+            break
     if container.secrets:
         yield from _secrets(path, container)
-    for name, unit in container.units.items():
-        yield from _unit((*path, "units", name), name, unit, container)
+    yield from _units(path, container)
     for inside in container.bind_mounts:
         yield from _mount((*path, "bind_mounts", inside), inside)
     for position, argument in enumerate(container.nspawn_args):
@@ -200,6 +204,12 @@ def _peers(
             message = f"{peer} is in the host's own network"
             hint = "reach it by a forward, or give it a private network"
             yield Diagnostic("HI201", where, message, hint)
+
+
+def _units(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
+    for name, unit in container.units.items():
+        if unit.secrets or unit.settings or name.startswith(OURS_BEGIN):
+            yield from _unit((*path, "units", name), name, unit, container)
 
 
 def _unit(path: FieldPath, name: str, unit: Unit, container: Container) -> Iterator[Diagnostic]:

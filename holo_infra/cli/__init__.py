@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from typing import get_args
 
 from holo_infra.cli.output import told
-from holo_infra.diagnostics import FleetError
+from holo_infra.diagnostics import Diagnostic, FleetError
+from holo_infra.diagnostics.report import Format
 from nixgen.errors import NixgenError
 
 USAGE = 64
@@ -52,10 +54,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = _parser(words).parse_args(words)
     try:
+        return _run(options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception:
+        # A program can build parts past all checks (`model_construct`): are they at fault?
+        if faults := _built_past_checks(options):
+            told(faults, _form(options), sys.stderr)
+            return 1
+        raise
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Calls the command; what a user can mend ends in a message and status 1."""
+    try:
         status: int = options.run(options)
         sys.stdout.flush()
     except FleetError as error:
-        told(error.diagnostics, getattr(options, "format", "text"), sys.stderr)
+        told(error.diagnostics, _form(options), sys.stderr)
         return 1
     except NixgenError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -68,9 +84,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         sys.stderr.write(f"error: {where}{error.strerror or error}\n")
         return 1
-    except KeyboardInterrupt:
-        return INTERRUPTED
     return status
+
+
+def _form(options: argparse.Namespace) -> Format:
+    """How diagnostics are told; `graph` has formats of its own."""
+    forms: tuple[Format, ...] = get_args(Format)
+    return next((form for form in forms if form == getattr(options, "format", "")), "text")
+
+
+def _built_past_checks(options: argparse.Namespace) -> tuple[Diagnostic, ...]:
+    """What is wrong with a Python fleet when each part of it is looked into."""
+    if not hasattr(options, "fleet") or options.fleet.suffix != ".py":
+        return ()
+    from holo_infra.source import load  # noqa: PLC0415 - commands import what they need
+
+    return load(options.fleet, thorough=True).diagnostics
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

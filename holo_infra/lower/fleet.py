@@ -13,12 +13,14 @@ from pydantic.alias_generators import to_camel
 from holo_infra.allocate.addresses import block, quad
 from holo_infra.allocate.numbers import Allocation, ContainerNumbers
 from holo_infra.allocate.scope import SHARED
-from holo_infra.model.fleet import Container, Fleet, Forward, Host
+from holo_infra.model.fleet import Container, Fleet, Forward, Host, Limits
 from holo_infra.model.options import ForwarderOptions, Holo
 from holo_infra.model.unit import Unit, UnitOptions
 
 STATES = "/var/lib/holo/state"
 """Where the state of containers is kept on a host."""
+
+NO_LIMITS = Limits()
 
 Settings = dict[str, Any]
 """Options that differ from their defaults, by the names that they have in Nix."""
@@ -99,7 +101,8 @@ def _container(container: Container, numbers: ContainerNumbers) -> Settings:
         made["state"] = container.state
     elif numbers.home is not None:
         made["state"] = f"{STATES}/{numbers.home}"
-    if limits := {name: limit for name, limit in container.limits if limit is not None}:
+    if container.limits != NO_LIMITS:
+        limits = container.limits.model_dump(exclude_none=True)
         made["limits"] = {to_camel(name): limit for name, limit in limits.items()}
     if container.bind_mounts:
         made["bindMounts"] = {
@@ -149,30 +152,26 @@ class _Classes:
     def __init__(self) -> None:
         self.made: dict[str, Class] = {}
         self._names: dict[Any, str] = {}
-        self._units: dict[int, bytes] = {}  # by identity: a fleet shares units among containers
 
     def of(self, container: Container, numbers: ContainerNumbers, host: Host) -> str:
         """The name of a container's class, which is made where there is none yet."""
-        units = tuple((name, self._json(unit)) for name, unit in container.units.items())
-        forwarders: tuple[Any, ...] = ()
+        forwarders: list[Any] = []
         if container.network != SHARED:
-            forwarders = tuple(
-                (name, f.protocol, numbers.forwards[name].inner_port, f.port, f.probe, f.engine)
-                for name, f in container.forwards.items()
-            )
-        key = (units, forwarders, host.system, host.state_version)
-        name = self._names.get(key)
-        if name is None:
-            class_ = Class(_content(container, numbers), host.system, host.state_version)
-            name = self._names[key] = _class_name(class_)
-            self.made[name] = class_
-        return name
-
-    def _json(self, unit: Unit) -> bytes:
-        found = self._units.get(id(unit))
-        if found is None:
-            found = self._units[id(unit)] = unit.__pydantic_serializer__.to_json(unit)
-        return found
+            for name, f in container.forwards.items():
+                inner = numbers.forwards[name].inner_port
+                forwarders.append((name, f.protocol, inner, f.port, f.probe))
+        same = (*forwarders, host.system, host.state_version)
+        # Most fleets share units among containers; those read from YAML have the same ones anew.
+        glance = (*((name, id(unit)) for name, unit in container.units.items()), *same)
+        if glance not in self._names:
+            units = ((name, unit.model_dump_json()) for name, unit in container.units.items())
+            key = (*units, *same)
+            if key not in self._names:
+                class_ = Class(_content(container, numbers), host.system, host.state_version)
+                name = self._names[key] = _class_name(class_)
+                self.made.setdefault(name, class_)
+            self._names[glance] = self._names[key]
+        return self._names[glance]
 
 
 def _content(container: Container, numbers: ContainerNumbers) -> Holo:

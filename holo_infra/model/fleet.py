@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -39,6 +40,11 @@ class Model(BaseModel):
         extra="forbid",
         use_attribute_docstrings=True,
     )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values in some fields, which are checked; pydantic's own does not."""
+        copied = super().model_copy(deep=deep)
+        return copied if update is None else type(self)(**{**dict(copied), **update})
 
 
 class BindMount(Model):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 from pydantic import ConfigDict, Field
 
 from holo_infra.model.names import (
@@ -52,3 +55,8 @@ class Unit(UnitOptions):
     listens: list[Listener] = Field(default=[], examples=[["0.0.0.0:4222"]])
     """What the service listens on, as far as no forward says it. It is compared with all that
     listens beside it; nothing is opened by it."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with other values in some fields, which are checked; pydantic's own does not."""
+        copied = super().model_copy(deep=deep)
+        return copied if update is None else type(self)(**{**dict(copied), **update})

@@ -9,6 +9,7 @@ import builtins
 import itertools
 import os
 import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -85,7 +86,8 @@ def run(program: Program) -> tuple[Any, BaseException | None]:
             code = compile(program.text, str(program.path), "exec", dont_inherit=True)
             sys.modules[_NAME] = module
             sys.path.insert(0, program.folder)
-            exec(code, module.__dict__)  # noqa: S102 - the user's own program
+            with redirect_stdout(sys.stderr):  # what a fleet prints is talk, no result of ours
+                exec(code, module.__dict__)  # noqa: S102 - the user's own program
         finally:
             state.restore()
     except (KeyboardInterrupt, GeneratorExit):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from holo_infra.diagnostics import Diagnostic, FieldPath, Place
 from holo_infra.model.fleet import Fleet
+from holo_infra.source.contents import are_sound
 from holo_infra.source.fields import models
 from holo_infra.source.program import Program, run
 from holo_infra.source.recording import Recording
@@ -22,8 +23,11 @@ from holo_infra.source.words import class_name, one_line
 _END = "end it with: fleet = Fleet(name=…, hosts={…})"
 
 
-def load(path: Path) -> Source:
-    """The fleet that the program builds, and all that is wrong with it."""
+def load(path: Path, *, thorough: bool = False) -> Source:
+    """The fleet that the program builds, and all that is wrong with it.
+
+    `thorough` looks into parts that were built past all checks too.
+    """
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -36,7 +40,7 @@ def load(path: Path) -> Source:
         if isinstance(failure, ValidationError):
             return _unbuilt(program, failure)
         if failure is None:
-            return _built(program, fleet)
+            return _built(program, fleet, thorough)
     except Exception as odd:  # noqa: BLE001 - objects of the program may do anything
         message = f"what the program builds cannot be read: {_said(odd)}"
         hint = "build the fleet of Fleet, Host, Container and their like only"
@@ -48,7 +52,11 @@ def _failed(diagnostic: Diagnostic) -> Source:
     return Source(None, (diagnostic,))
 
 
-def _built(program: Program, fleet: object) -> Source:
+def _built(
+    program: Program,
+    fleet: object,
+    thorough: bool,  # noqa: FBT001 - private, and called once
+) -> Source:
     """What a program that ran to its end has built."""
     if not isinstance(fleet, Fleet):
         none = "the file defines no fleet"
@@ -60,6 +68,8 @@ def _built(program: Program, fleet: object) -> Source:
     def locate(path: FieldPath) -> Place:
         return recording().place(path) or anywhere
 
+    if not thorough and are_sound(fleet):
+        return Source(fleet, (), locate)
     result = check(fleet)
     told = _told(result.error, locate) if result.error else []
     return Source(result.fleet, tuple(told), locate, result.left_out)

@@ -1,0 +1,88 @@
+"""Checks what a program can have changed in a fleet of frozen parts: what dicts and lists hold.
+
+Fields cannot be assigned, so all but these is as it was checked when the part was built. It takes a
+fifth of the time of a full check, which follows where a fault is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_origin
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
+
+from holo_infra.model.fleet import Fleet
+
+Check = Callable[[Any], None]
+"""Raises _UnsoundError for contents that may not be there."""
+
+
+class _UnsoundError(Exception):
+    """Something in the fleet is not what was checked."""
+
+
+def are_sound(fleet: Fleet) -> bool:
+    """Whether everything that a dict or list of the fleet holds may be there.
+
+    Parts that were built past all checks (`model_construct`) are not found.
+    """
+    try:
+        _Contents().check(fleet)
+    except (_UnsoundError, ValidationError):
+        return False
+    return True
+
+
+class _Contents:
+    """Looks into every part of a fleet once."""
+
+    def __init__(self) -> None:
+        self._fields: dict[type[BaseModel], list[tuple[str, type, Check]]] = {}
+        self._seen: dict[int, object] = {}  # kept alive, so that an id stays its own
+
+    def check(self, part: BaseModel) -> None:
+        fields = self._fields.get(type(part))
+        if fields is None:
+            fields = self._fields[type(part)] = list(self._of_model(type(part)))
+        values = part.__dict__
+        for name, kind, check in fields:
+            content = values.get(name)
+            if type(content) is not kind:
+                raise _UnsoundError(name)
+            if content:
+                check(content)
+
+    def _of_model(self, model: type[BaseModel]) -> list[tuple[str, type, Check]]:
+        """The fields of a model that can have changed, and how each is checked."""
+        return [
+            (name, kind, self._of_dict(field) if kind is dict else _of_values(field))
+            for name, field in model.model_fields.items()
+            if (kind := get_origin(field.annotation)) in {dict, list}
+        ]
+
+    def _of_dict(self, field: FieldInfo) -> Check:
+        key, member = get_args(field.annotation)
+        if not (isinstance(member, type) and issubclass(member, BaseModel)):
+            return _of_values(field)
+        names: set[str] = set()
+        name_adapter: TypeAdapter[str] = TypeAdapter(key)
+
+        def check(content: dict[str, Any]) -> None:
+            for name, part in content.items():
+                if name not in names:
+                    names.add(name_adapter.validate_python(name, strict=True))
+                if type(part) is not member:
+                    raise _UnsoundError(name)
+                if id(part) not in self._seen:
+                    self._seen[id(part)] = part
+                    self.check(part)
+
+        return check
+
+
+def _of_values(field: FieldInfo) -> Check:
+    """A check of plain values: the whole content anew."""
+    of: Any = Annotated[field.annotation, "the field's constraints", *field.metadata]
+    adapter: TypeAdapter[Any] = TypeAdapter(of)
+    return lambda content: adapter.validate_python(content, strict=True)
