@@ -18,6 +18,7 @@ WIDTH = 100
 """Columns of a line, where it can be had."""
 
 _attribute = lru_cache(maxsize=65536)(literals.attribute)
+_string = lru_cache(maxsize=65536)(literals.string)
 
 
 def print_values(values: Mapping[str, Any]) -> str:
@@ -28,46 +29,62 @@ def print_values(values: Mapping[str, Any]) -> str:
     if not values:
         return "{ }"
     lines = ["{"]
-    for name, value in values.items():
-        _binding(lines, "  ", name, value)
+    _bindings(lines, "  ", values)
     lines.append("}")
     return "\n".join(lines)
 
 
-def _binding(lines: list[str], pad: str, name: str, value: Any) -> None:
-    path = _attribute(name)
+def _bindings(lines: list[str], pad: str, values: Mapping[str, Any]) -> None:
+    # One call a set, not one a value: most values are numbers and short words.
+    for name, value in values.items():
+        kind = type(value)
+        path = _attribute(name)
+        if kind is dict:
+            _set(lines, pad, path, value)
+        elif kind is list:
+            _leaf(lines, pad, path, value)
+        else:
+            line = f"{pad}{path} = {_scalar(value)};"
+            if len(line) <= WIDTH:
+                lines.append(line)
+            else:
+                _leaf(lines, pad, path, value)
+
+
+def _set(lines: list[str], pad: str, path: str, values: dict[str, Any]) -> None:
+    value: Any = values
     while type(value) is dict and len(value) == 1:
         ((inner, value),) = value.items()  # a.b.c = …
         path = f"{path}.{_attribute(inner)}"
-    if type(value) is dict:
-        if not value:
-            lines.append(f"{pad}{path} = {{ }};")
-            return
+    if type(value) is not dict:
+        _leaf(lines, pad, path, value)
+    elif value:
         lines.append(f"{pad}{path} = {{")
-        inside = f"{pad}  "
-        for inner, member in value.items():
-            _binding(lines, inside, inner, member)
+        _bindings(lines, f"{pad}  ", value)
         lines.append(f"{pad}}};")
-    elif type(value) is list:
+    else:
+        lines.append(f"{pad}{path} = {{ }};")
+
+
+def _leaf(lines: list[str], pad: str, path: str, value: Any) -> None:
+    """A list or a single value, over several lines where it needs them."""
+    if type(value) is list:
         items = [_item(item) for item in value]
         line = f"{pad}{path} = [ {' '.join(items)} ];" if items else f"{pad}{path} = [ ];"
         if len(line) <= WIDTH or not items:
             lines.append(line)
         else:
             lines += [f"{pad}{path} = [", *(f"{pad}  {item}" for item in items), f"{pad}];"]
-    else:
-        text = _scalar(value)
-        line = f"{pad}{path} = {text};"
-        if len(line) <= WIDTH:
-            lines.append(line)
-        else:
-            lines += [f"{pad}{path} =", f"{pad}  {text};"]
+        return
+    text = _scalar(value)
+    line = f"{pad}{path} = {text};"
+    lines += [line] if len(line) <= WIDTH else [f"{pad}{path} =", f"{pad}  {text};"]
 
 
 def _scalar(value: Any) -> str:
     kind = type(value)
     if kind is str:
-        return f'"{literals.escape(value)}"'
+        return _string(value)
     if kind is int:
         return literals.integer(value)
     if kind is bool:

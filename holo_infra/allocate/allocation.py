@@ -122,11 +122,14 @@ def _homes(host: Host, lock: HostNumbers) -> dict[str, str]:
     A folder stays with a container that is renamed; a new one of the old name gets another.
     """
     homes: dict[str, str] = {}
+    kept = lock.containers
     for name, container in host.containers.items():
-        known = known_as(name, container.renamed_from, lock.containers, host.containers)
-        if known not in lock.containers:  # a lock file that was lost
-            known = container.renamed_from or name
-        home = lock.containers.get(known, NOTHING).home or known
+        known = name
+        if container.renamed_from is not None:
+            known = known_as(name, container.renamed_from, kept, host.containers)
+            if known not in kept:  # a lock file that was lost
+                known = container.renamed_from
+        home = (kept[known].home if known in kept else None) or known
         if home != name:
             homes[name] = home
     if homes:

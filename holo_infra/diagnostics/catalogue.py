@@ -28,7 +28,8 @@ CATALOGUE: dict[str, Entry] = {
     # HI0xx: the file, and values by themselves.
     "HI001": Entry(
         "the file cannot be read",
-        "There is no such file, it may not be read, or it is not UTF-8 text.",
+        "There is no such file, it may not be read, it is not UTF-8 text, or its name ends in"
+        " neither .py nor .yaml.",
         "Give the path of a fleet.py or fleet.yaml that exists.",
     ),
     "HI002": Entry(
@@ -228,7 +229,8 @@ CATALOGUE: dict[str, Entry] = {
         "a renamed thing is still there",
         "`renamed_from` hands the numbers and state of the old name to the new one; both cannot"
         " have them.",
-        "Take `renamed_from` out, or the old one.",
+        "Take `renamed_from` out, or the old one. A chain of renames is done one by one, with a"
+        " `holo compile` after each.",
     ),
     "HI205": Entry(
         "two are renamed from one",
@@ -258,7 +260,7 @@ CATALOGUE: dict[str, Entry] = {
     "HI210": Entry(
         "a probe does not fit the protocol",
         "A UDP service accepts no connection, so `http:` cannot be asked of it.",
-        "Use `tcp` or `none`: a UDP forward counts as ready at once.",
+        "Leave `probe` out, or write `none`: a UDP forward counts as ready at once.",
     ),
     "HI211": Entry(
         "two hosts have one address",

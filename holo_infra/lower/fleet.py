@@ -11,7 +11,7 @@ from typing import Any
 from pydantic.alias_generators import to_camel
 
 from holo_infra.allocate.addresses import block, quad
-from holo_infra.allocate.numbers import Allocation, ContainerNumbers
+from holo_infra.allocate.numbers import Allocation, ContainerNumbers, Ports
 from holo_infra.allocate.scope import SHARED
 from holo_infra.model.fleet import Container, Fleet, Forward, Host, Limits
 from holo_infra.model.options import ForwarderOptions, Holo
@@ -121,12 +121,12 @@ def _private(made: Settings, container: Container, numbers: ContainerNumbers) ->
     if numbers.subnet is not None:
         start = block(numbers.subnet).start
         made["hostAddress"], made["address"] = quad(start + 1), quad(start + 2)
-    if container.forwards:
-        given = numbers.forwards
+    if forwards := container.forwards:
         made["forwards"] = {
-            name: _forward(container.forwards[name], given[name].host_port, given[name].inner_port)
-            for name in sorted(container.forwards)
+            name: _forward(f, numbers.forwards[name]) for name, f in forwards.items()
         }
+        if len(forwards) > 1:
+            made["forwards"] = dict(sorted(made["forwards"].items()))
     if container.egress != "none":
         made["egress"] = container.egress
     if not container.isolated:
@@ -135,8 +135,8 @@ def _private(made: Settings, container: Container, numbers: ContainerNumbers) ->
         made["allowedPeers"] = container.allowed_peers
 
 
-def _forward(forward: Forward, host_port: int, inner_port: int) -> Settings:
-    made: Settings = {"hostPort": host_port, "innerPort": inner_port}
+def _forward(forward: Forward, ports: Ports) -> Settings:
+    made: Settings = {"hostPort": ports.host_port, "innerPort": ports.inner_port}
     if forward.protocol != "tcp":
         made["protocol"] = forward.protocol
     if forward.bind != "127.0.0.1":
@@ -155,23 +155,23 @@ class _Classes:
 
     def of(self, container: Container, numbers: ContainerNumbers, host: Host) -> str:
         """The name of a container's class, which is made where there is none yet."""
-        forwarders: list[Any] = []
+        same: list[Any] = [host.system, host.state_version]
         if container.network != SHARED:
             for name, f in container.forwards.items():
-                inner = numbers.forwards[name].inner_port
-                forwarders.append((name, f.protocol, inner, f.port, f.probe))
-        same = (*forwarders, host.system, host.state_version)
+                same += (name, f.protocol, numbers.forwards[name].inner_port, f.port, f.probe)
         # Most fleets share units among containers; those read from YAML have the same ones anew.
-        glance = (*((name, id(unit)) for name, unit in container.units.items()), *same)
-        if glance not in self._names:
-            units = ((name, unit.model_dump_json()) for name, unit in container.units.items())
-            key = (*units, *same)
-            if key not in self._names:
+        units = container.units
+        glance = (*units, *map(id, units.values()), *same)
+        found = self._names.get(glance)
+        if found is None:
+            key = (*units, *(unit.model_dump_json() for unit in units.values()), *same)
+            found = self._names.get(key)
+            if found is None:
                 class_ = Class(_content(container, numbers), host.system, host.state_version)
-                name = self._names[key] = _class_name(class_)
-                self.made.setdefault(name, class_)
-            self._names[glance] = self._names[key]
-        return self._names[glance]
+                found = self._names[key] = _class_name(class_)
+                self.made.setdefault(found, class_)
+            self._names[glance] = found
+        return found
 
 
 def _content(container: Container, numbers: ContainerNumbers) -> Holo:
