@@ -211,6 +211,10 @@ in
   };
 
   config = {
+    networking.dhcpcd.denyInterfaces = lib.concatLists (lib.mapAttrsToList (
+      name: c:
+      lib.optional (c.network == "private") "holo-${toString c.index}"
+    ) cfg.containers);
     environment.etc = lib.mkMerge (lib.mapAttrsToList (name: c: {
       "holo/containers/${name}/identity.env".text =
         "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n";
@@ -223,7 +227,7 @@ in
     systemd.services = lib.mkMerge (lib.mapAttrsToList (
       name: c:
       let
-        link = "ve-${toString c.index}";
+        link = "holo-${toString c.index}";
         namespace = "netns-${name}.service";
         state = if c.state != null then c.state else "/var/lib/holo/state/${name}";
         folder = "/etc/holo/containers/${name}";

@@ -15,19 +15,19 @@ let
     lib.types.strMatching "((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   links = lib.concatLists (lib.mapAttrsToList (
     name: c:
-    lib.optional (c.network == "private") "\"ve-${toString c.index}\""
+    lib.optional (c.network == "private") "\"holo-${toString c.index}\""
   ) cfg.containers);
   together = lib.concatLists (lib.mapAttrsToList (
     name: c:
-    lib.optional (c.network == "private" && !c.isolated) "\"ve-${toString c.index}\""
+    lib.optional (c.network == "private" && !c.isolated) "\"holo-${toString c.index}\""
   ) cfg.containers);
   toHub = lib.concatLists (lib.mapAttrsToList (
     name: c:
-    lib.optional (c.network == "private" && c.egress == "hub") "\"ve-${toString c.index}\""
+    lib.optional (c.network == "private" && c.egress == "hub") "\"holo-${toString c.index}\""
   ) cfg.containers);
   toInternet = lib.concatLists (lib.mapAttrsToList (
     name: c:
-    lib.optional (c.network == "private" && c.egress == "internet") "\"ve-${toString c.index}\""
+    lib.optional (c.network == "private" && c.egress == "internet") "\"holo-${toString c.index}\""
   ) cfg.containers);
   leaving = lib.concatLists (lib.mapAttrsToList (
     name: c:
@@ -76,7 +76,7 @@ let
         in
         lib.optional (
           c.network == "private" && peer.network == "private"
-        ) "    iifname \"ve-${toString c.index}\" oifname \"ve-${toString peer.index}\" accept"
+        ) "    iifname \"holo-${toString c.index}\" oifname \"holo-${toString peer.index}\" accept"
       ) c.allowedPeers)
     ) cfg.containers)
     ++ lib.optional (together != [ ]) "    iifname @together oifname @together accept"

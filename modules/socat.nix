@@ -94,14 +94,34 @@ in
 
   config = {
     networking.firewall = {
-      allowedTCPPorts = lib.concatLists (lib.mapAttrsToList (
-        name: f:
-        lib.optional (f.protocol == "tcp") f.innerPort
-      ) cfg.forwarders);
-      allowedUDPPorts = lib.concatLists (lib.mapAttrsToList (
-        name: f:
-        lib.optional (f.protocol == "udp") f.innerPort
-      ) cfg.forwarders);
+      allowedTCPPorts =
+        lib.concatLists (lib.mapAttrsToList (
+          name: f:
+          lib.optional (f.protocol == "tcp") f.innerPort
+        ) cfg.forwarders)
+        ++ lib.concatLists (lib.mapAttrsToList (
+          name: c:
+          lib.concatLists (lib.mapAttrsToList (
+            name2: f:
+            lib.optional (
+              c.network == "private" && f.protocol == "tcp" && !lib.hasPrefix "127." f.bind
+            ) f.hostPort
+          ) c.forwards)
+        ) cfg.containers);
+      allowedUDPPorts =
+        lib.concatLists (lib.mapAttrsToList (
+          name: f:
+          lib.optional (f.protocol == "udp") f.innerPort
+        ) cfg.forwarders)
+        ++ lib.concatLists (lib.mapAttrsToList (
+          name: c:
+          lib.concatLists (lib.mapAttrsToList (
+            name2: f:
+            lib.optional (
+              c.network == "private" && f.protocol == "udp" && !lib.hasPrefix "127." f.bind
+            ) f.hostPort
+          ) c.forwards)
+        ) cfg.containers);
     };
     systemd.services = lib.mkMerge [
       (lib.mkMerge (lib.mapAttrsToList (

@@ -191,6 +191,11 @@ MUTANTS = {
     "a wrong set of the firewall": ("firewall.nix", "!c.isolated", "c.isolated"),
     "a lost way out": ("firewall.nix", 'c.egress == "internet"', 'c.egress == "hub"'),
     "a lost order": ("containers.nix", 'requires = [ "holo-firewall.service" ];', ""),
+    "a port open to the wrong side": (
+        "socat.nix",
+        '!lib.hasPrefix "127." f.bind',
+        'lib.hasPrefix "127." f.bind',
+    ),
     "a lost limit": ("containers.nix", "MemoryMax = ", "MemoryHigh = "),
     "a lost secret": ("containers.nix", "--load-credential=", "--set-credential="),
     "a wrong protocol's ports": (

@@ -195,8 +195,8 @@ def test_long_names_with_one_beginning_stay_apart() -> None:
         assert f"container@{common}-{end}.service" in made
         assert f"socat-{common}-{end}-admin.service" in made
     links = {words(made[f"netns-{common}-{end}.service"])[1][3] for end in ("a", "b")}
-    assert links == {"ve-0", "ve-1"}
-    assert len("ve-99999") <= 15
+    assert links == {"holo-0", "holo-1"}
+    assert len("holo-99999") <= 15
 
 
 # Readiness checks that cannot fail.

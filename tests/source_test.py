@@ -785,3 +785,21 @@ def test_a_report_for_github_is_escaped_as_its_commands_are() -> None:
         ),
         "::warning file=b.yaml,line=2,col=1,title=HI112::networks.b: overlaps",
     ]
+
+
+def test_top_level_keys_of_the_users_own_are_a_place_for_what_is_used_by_alias(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "fleet.yaml"
+    path.write_text(
+        "x-limits: &limits {memory: 1G}\n"
+        "name: a\n"
+        "hosts: {alpha: {containers: {web0: {limits: *limits, x-mine: 1}}}}\n",
+    )
+    source = load(path)
+    (told,) = source.diagnostics
+    assert (told.code, told.path[-1]) == ("HI011", "x-mine")  # at the top only
+    path.write_text(path.read_text().replace(", x-mine: 1", ""))
+    fleet = load(path).fleet
+    assert fleet is not None
+    assert fleet.hosts["alpha"].containers["web0"].limits.memory == "1G"

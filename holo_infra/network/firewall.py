@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from holo_infra.model.options import ContainerOptions, Holo
-from holo_infra.services.containers import FIREWALL, reaches_out
+from holo_infra.services.containers import FIREWALL, link_of, reaches_out
 from holo_infra.services.directives import CONFINED, SANDBOX_WITH_SYSCTL
 from nixgen import (
     all_,
@@ -53,7 +53,7 @@ def firewall(cfg: Holo) -> dict[str, Any]:
 def _links(cfg: Holo, belongs: Callable[[ContainerOptions], bool]) -> list[str]:
     """The host's ends of the containers' links, quoted."""
     return flatten(
-        map_items(cfg.containers, lambda _, c: when(belongs(c), text('"ve-', c.index, '"')))
+        map_items(cfg.containers, lambda _, c: when(belongs(c), text('"', link_of(c), '"')))
     )
 
 
@@ -132,7 +132,7 @@ def _set(name: str, type_: str, elements: list[str]) -> list[str]:
 def _peers(cfg: Holo, c: ContainerOptions) -> list[str]:
     def rule(name: str) -> list[str]:
         peer = named("peer", lookup(cfg.containers, name))
-        way = text('    iifname "ve-', c.index, '" oifname "ve-', peer.index, '" accept')
+        way = text('    iifname "', link_of(c), '" oifname "', link_of(peer), '" accept')
         return when(all_(c.network == "private", peer.network == "private"), way)
 
     return flatten(map_list(c.allowed_peers, rule))

@@ -57,8 +57,8 @@ def socat(cfg: Holo) -> dict[str, Any]:
     return {
         "networking": {
             "firewall": {
-                "allowedTCPPorts": _inner_ports(cfg, "tcp"),
-                "allowedUDPPorts": _inner_ports(cfg, "udp"),
+                "allowedTCPPorts": concat(_inner_ports(cfg, "tcp"), _open_ports(cfg, "tcp")),
+                "allowedUDPPorts": concat(_inner_ports(cfg, "udp"), _open_ports(cfg, "udp")),
             },
         },
         "systemd": {
@@ -89,6 +89,21 @@ def socat(cfg: Holo) -> dict[str, Any]:
 def _inner_ports(cfg: Holo, protocol: str) -> list[int]:
     return flatten(
         map_items(cfg.forwarders, lambda _, f: when(f.protocol == protocol, f.inner_port)),
+    )
+
+
+def _open_ports(cfg: Holo, protocol: str) -> list[int]:
+    """Ports of forwards that other machines are to reach: those not bound to 127.0.0.1 and such."""
+
+    def opened(c: ContainerOptions, f: ForwardOptions) -> list[int]:
+        carried = all_(c.network == "private", f.protocol == protocol)
+        return when(all_(carried, not_(starts_with("127.", f.bind))), f.host_port)
+
+    return flatten(
+        map_items(
+            cfg.containers,
+            lambda _, c: flatten(map_items(c.forwards, lambda _, f: opened(c, f))),
+        ),
     )
 
 

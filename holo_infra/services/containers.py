@@ -18,6 +18,7 @@ from nixgen import (
     define,
     each,
     exe,
+    flatten,
     given,
     if_,
     if_given,
@@ -35,6 +36,10 @@ from nixgen.systemd import as_written, exec_line, mount_path, unit
 IDENTITY = "/etc/holo/identity.env"
 """Inside a container: the environment file that says what differs between containers of a class."""
 
+LINK = "holo-"
+"""How the names of the host's ends of links begin. systemd-networkd would take `ve-…` for its own:
+its 80-container-ve.network gives such a link addresses, a DHCP server and a way out."""
+
 FIREWALL = "holo-firewall.service"
 """The unit that loads the rules for what containers may reach."""
 
@@ -46,6 +51,12 @@ FILES = "/etc/holo/containers"
 def containers(cfg: Holo) -> dict[str, Any]:
     """Containers of this host, each with its network namespace, by systemd-nspawn."""
     return {
+        # A host that asks for addresses on all its links must not ask here.
+        "networking": {
+            "dhcpcd": {
+                "denyInterfaces": flatten(map_items(cfg.containers, lambda _, c: _links(c))),
+            },
+        },
         "environment": {
             "etc": each(
                 cfg.containers,
@@ -75,6 +86,15 @@ def _identity(name: str, c: ContainerOptions) -> str:
     return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, "\n")
 
 
+def link_of(c: ContainerOptions) -> str:
+    """The host's end of a container's link."""
+    return text(LINK, c.index)
+
+
+def _links(c: ContainerOptions) -> list[str]:
+    return when(c.network == "private", link_of(c))
+
+
 def reaches_out(c: ContainerOptions) -> bool:
     """Whether the host forwards packets that the container sends."""
     leaves = any_(c.egress != "none", not_(c.isolated), c.allowed_peers != [])
@@ -92,7 +112,7 @@ def _nameserver(address: str) -> str:
 
 def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
     ip = named("ip", exe("iproute2", "ip"))
-    link = named("link", text("ve-", c.index))
+    link = named("link", link_of(c))
     clean = [
         exec_line(ip, "link", "delete", link, may_fail=True),
         exec_line(ip, "netns", "delete", name, may_fail=True),

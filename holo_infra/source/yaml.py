@@ -183,6 +183,8 @@ class _Reading:
         for one in values.faults:
             self.tell(one.code, one.path, one.message, one.hint, self._node(one.node))
         positions = Positions(root)
+        # Keys of the user's own, as a place for what is used by alias.
+        value = {key: part for key, part in value.items() if not str(key).startswith("x-")}
         result = check(value)
         if result.error:
             same = set()  # a value behind an alias is told once

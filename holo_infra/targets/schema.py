@@ -42,6 +42,7 @@ def schema() -> dict[str, Any]:
         "$schema": DIALECT,
         **_converted(made),
         "title": "A fleet of holo-infra",
+        "patternProperties": {"^x-": {"description": "Yours: a place for what is used by alias."}},
         "examples": [EXAMPLE],
         "$defs": {name: _converted(definitions[name]) for name in sorted(definitions)},
     }

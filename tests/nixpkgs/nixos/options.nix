@@ -164,6 +164,7 @@ in
     environment.etc = attrsOf etcFile;
     environment.systemPackages = listOf types.package;
 
+    networking.dhcpcd.denyInterfaces = listOf types.str;
     networking.firewall = openPorts // {
       enable = bool true;
       interfaces = attrsOf { options = openPorts; };
