@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pexpect
 import pytest
 
 from holo_infra.cli import main
@@ -295,3 +299,56 @@ def test_a_wrong_call_is_a_usage_error(
 def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(tmp_path / "none.py")]) == 1
     assert "none.py: error[HI001] No such file or directory" in capsys.readouterr().err
+
+
+def test_long_work_is_told_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:
+    (tmp_path / "fleet.py").write_text(f"import time\ntime.sleep(1.3)\n{GOOD}")
+    holo = f"{sys.executable} -m holo_infra check fleet.py"
+    told = pexpect.run(holo, cwd=tmp_path, encoding="utf-8")
+    assert "reading fleet.py …" in told
+    piped = subprocess.run(holo.split(), cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert piped.stderr == "fleet.py: 1 host, 2 containers, no errors\n"
+    (tmp_path / "fleet.py").write_text(GOOD)
+    assert "reading" not in pexpect.run(holo, cwd=tmp_path, encoding="utf-8")
+
+
+def test_colour_is_for_terminals_without_no_color(tmp_path: Path) -> None:
+    (tmp_path / "fleet.py").write_text(GOOD.replace("port=8000", "port=0"))
+    holo = f"{sys.executable} -m holo_infra check fleet.py"
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    coloured = pexpect.run(holo, cwd=tmp_path, env=environment, encoding="utf-8")
+    assert "\x1b[31m" in coloured
+    environment["NO_COLOR"] = "1"
+    plain = pexpect.run(holo, cwd=tmp_path, env=environment, encoding="utf-8")
+    assert "error[HI014]" in plain
+    assert "\x1b[" not in plain
+    piped = subprocess.run(holo.split(), cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "\x1b[" not in piped.stdout
+
+
+def test_output_that_nobody_reads_to_its_end_is_no_error(fleet: Path) -> None:
+    command = f"{sys.executable} -m holo_infra schema | head -n 1"
+    done = subprocess.run(  # noqa: S602 - a pipe is what is tested
+        command, shell=True, cwd=fleet.parent, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "{\n"
+    assert done.stderr == ""
+
+
+def test_locked_compiles_only_what_has_all_its_numbers(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = fleet.parent / "out"
+    arguments = ["compile", str(fleet), "--out", str(out), "--locked"]
+    assert main(arguments) == 1
+    assert "fleet.lock.json: error[HI304] the lock file would change" in capsys.readouterr().err
+    assert sorted(path.name for path in fleet.parent.iterdir()) == ["fleet.py"]
+    assert main(arguments[:-1]) == 0
+    assert main(arguments) == 0
+    fleet.write_text(GOOD.replace('"/srv"', '"/tmp"'))
+    assert main(arguments) == 0  # every number is there
+    fleet.write_text(GOOD.replace('"web1"', '"web2"'))
+    before = files(out)
+    assert main(arguments) == 1
+    assert files(out) == before

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from holo_infra.allocate import render_lock
 from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet, lock_path
-from holo_infra.cli.output import counted, progress, say, warned
+from holo_infra.cli.output import counted, progress, say, warned, working
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.plan import check, replace, write
 from holo_infra.targets import Files
@@ -79,7 +79,8 @@ def run(options: argparse.Namespace) -> int:
         hint = "run holo compile without --locked, and commit the lock file"
         place = Place(str(lock_path(options.fleet)))
         raise FleetError([Diagnostic("HI304", (), message, hint, place)])
-    files = files_of(compiled, options)
+    with working(f"compiling {options.fleet}"):
+        files = files_of(compiled, options)
     check(files, options.out)
     if lock is not None:
         replace(lock_path(options.fleet), lock)

@@ -10,6 +10,7 @@ from typing import get_args
 
 from holo_infra.allocate import Allocation, allocate, read_lock
 from holo_infra.check import check_fleet
+from holo_infra.cli.output import working
 from holo_infra.diagnostics import Diagnostic, FleetError
 from holo_infra.diagnostics.report import Format
 from holo_infra.lower import LoweredFleet, lower
@@ -54,7 +55,8 @@ def lock_path(fleet: Path) -> Path:
 
 def compile_fleet(path: Path) -> Compiled:
     """The fleet of a file. Raises FleetError with all that is wrong with it."""
-    source = load(path)
+    with working(f"reading {path}"):
+        source = load(path)
     problems = list(source.diagnostics)
     if source.fleet is None:
         raise FleetError(problems)
@@ -62,12 +64,13 @@ def compile_fleet(path: Path) -> Compiled:
     lock = Allocation()
     if lock_file.exists():
         lock = read_lock(lock_file.read_bytes(), str(lock_file))
-    allocation, clashes = allocate(source.fleet, lock)
-    checked = check_fleet(source.fleet, allocation, whole=source.whole)
-    problems += _located(source, [*clashes, *checked])
-    if any(problem.is_error for problem in problems):
-        raise FleetError(problems)
-    lowered = lower(source.fleet, allocation)
+    with working(f"checking {path}"):
+        allocation, clashes = allocate(source.fleet, lock)
+        checked = check_fleet(source.fleet, allocation, whole=source.whole)
+        problems += _located(source, [*clashes, *checked])
+        if any(problem.is_error for problem in problems):
+            raise FleetError(problems)
+        lowered = lower(source.fleet, allocation)
     return Compiled(source.fleet, lock, allocation, lowered, tuple(problems))
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from threading import Timer
 from typing import TextIO
 
 from holo_infra.diagnostics import Diagnostic
@@ -40,6 +42,19 @@ def counted(number: int, thing: str) -> str:
     """A number with what it counts: `1 host`, `2 hosts`."""
     plural = f"{thing}es" if thing.endswith("s") else f"{thing}s"
     return f"{number:,} {thing if number == 1 else plural}"
+
+
+@contextmanager
+def working(subject: str) -> Iterator[None]:
+    """Says on a terminal what is being done, when it takes long."""
+    timer = Timer(LONG, lambda: say(f"{subject} …"))
+    timer.daemon = True
+    if sys.stderr.isatty():
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def progress(subject: str) -> Callable[[int, int], None]:
