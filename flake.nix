@@ -8,6 +8,7 @@
       nixosModules = {
         default = ./modules;
         containers = ./modules/containers.nix;
+        firewall = ./modules/firewall.nix;
         socat = ./modules/socat.nix;
         units = ./modules/units.nix;
       };

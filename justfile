@@ -34,6 +34,12 @@ types: _venv
 modules: _venv
     {{ bin }}/holo modules modules
 
+# write anew what is generated in docs/: the page of diagnostics, the schema, the README's picture
+docs: _venv
+    {{ bin }}/python scripts/docs.py
+    {{ bin }}/holo schema > docs/fleet.schema.json
+    {{ bin }}/holo graph examples/mixed/fleet.yaml --output docs/images/mixed.svg
+
 # the project at work on this computer
 demo:
     make demo
