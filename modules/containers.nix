@@ -237,7 +237,7 @@ in
         "netns-${name}" = lib.mkIf (c.network == "private") {
           description = "Network namespace of container ${name}";
           after = [ "holo-firewall.service" ];
-          requires = [ "holo-firewall.service" ];
+          wants = [ "holo-firewall.service" ];
           partOf = [ "container@${name}.service" ];
           unitConfig.StartLimitIntervalSec = 0;
           serviceConfig = lib.mkMerge [
@@ -246,9 +246,18 @@ in
               Type = "oneshot";
               RemainAfterExit = true;
               ExecStartPre = [
+                (utils.escapeSystemdExecArgs [
+                  (lib.getExe' pkgs.nftables "nft")
+                  "list"
+                  "chain"
+                  "inet"
+                  "holo"
+                  "forward"
+                ])
                 "-${utils.escapeSystemdExecArgs [ ip "link" "delete" link ]}"
                 "-${utils.escapeSystemdExecArgs [ ip "netns" "delete" name ]}"
               ];
+              StandardOutput = "null";
               ExecStart = [
                 (utils.escapeSystemdExecArgs [ ip "netns" "add" name ])
                 (utils.escapeSystemdExecArgs [

@@ -142,6 +142,7 @@ in
     systemd.services.holo-firewall = lib.mkIf (links != [ ]) {
       description = "What containers may reach";
       after = [ "nftables.service" "systemd-sysctl.service" ];
+      partOf = [ "nftables.service" ];
       wantedBy = [ "multi-user.target" ];
       reloadIfChanged = true;
       reloadTriggers = [ rules ];

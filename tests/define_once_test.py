@@ -190,7 +190,7 @@ MUTANTS = {
     "a lost peer": ("firewall.nix", ") c.allowedPeers)", ") (lib.tail ([ 0 ] ++ [ ])))"),
     "a wrong set of the firewall": ("firewall.nix", "!c.isolated", "c.isolated"),
     "a lost way out": ("firewall.nix", 'c.egress == "internet"', 'c.egress == "hub"'),
-    "a lost order": ("containers.nix", 'requires = [ "holo-firewall.service" ];', ""),
+    "a lost order": ("containers.nix", 'wants = [ "holo-firewall.service" ];', ""),
     "a port open to the wrong side": (
         "socat.nix",
         '!lib.hasPrefix "127." f.bind',

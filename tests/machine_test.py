@@ -275,6 +275,29 @@ def test_rules_loaded_anew_cut_no_container_off(world: NspawnMachine) -> None:
     assert world.systemctl("is-active", "container@alone") == "active\n"
 
 
+def test_rules_may_be_restarted_under_running_containers(world: NspawnMachine) -> None:
+    since = "--property=ActiveEnterTimestampMonotonic"
+    before = world.systemctl("show", "container@alone", since)
+    world.systemctl("restart", "holo-firewall")
+    assert "masquerade" in world.succeed(["nft", "list", "table", "inet", "holo"])
+    assert world.systemctl("show", "container@alone", since) == before
+
+
+def test_no_container_starts_without_rules(world: NspawnMachine) -> None:
+    drop_in = "/run/systemd/system/holo-firewall.service.d/never.conf"
+    never = f"mkdir -p {drop_in.rpartition('/')[0]} && printf '[Unit]\\nConditionPathExists=/no' > "
+    world.systemctl("stop", "holo-firewall")
+    world.succeed(["sh", "-c", never + drop_in])
+    world.systemctl("daemon-reload")
+    assert world.execute(["systemctl", "restart", "container@open1"]).returncode != 0
+    assert world.execute(["systemctl", "is-active", "netns-open1"]).stdout != b"active\n"
+    world.succeed(["rm", drop_in])
+    world.systemctl("daemon-reload")
+    world.systemctl("start", "container@open1")
+    world.wait_for_unit("socat-open1-web.service")
+    assert "masquerade" in world.succeed(["nft", "list", "table", "inet", "holo"])
+
+
 def test_a_containers_state_outlives_its_restart(world: NspawnMachine) -> None:
     def state() -> str:
         leader = world.succeed(["machinectl", "show", "open0", "--property=Leader", "--value"])

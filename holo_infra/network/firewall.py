@@ -146,7 +146,8 @@ def _unit(cfg: Holo, rules: str) -> dict[str, Any]:
         "What containers may reach",
         after=["nftables.service", "systemd-sysctl.service"],
         wanted_by=["multi-user.target"],
-        # Whoever loads the host's own rules anew may have flushed ours.
+        # Whoever loads the host's own rules anew has flushed ours.
+        part_of=["nftables.service"],
         unit_config={"ReloadPropagatedFrom": "nftables.service"},
         reload_triggers=[rules],
         service=[

@@ -123,15 +123,20 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
         # Not StopWhenUnneeded: that stops it between a crash of the container and its restart, and
         # the container with it.
         part_of=[text("container@", name, ".service")],
-        # No packet of the container's before there are rules for it.
+        # No packet of the container's before there are rules for it, which ExecStartPre makes sure
+        # of. Not Requires: rules that are loaded anew would take the containers down.
         after=[FIREWALL],
-        requires=[FIREWALL],
+        wants=[FIREWALL],
         service=[
             CONFINED,
             {
                 "Type": "oneshot",
                 "RemainAfterExit": True,
-                "ExecStartPre": clean,  # what a crash has left
+                "ExecStartPre": [
+                    exec_line(exe("nftables", "nft"), "list", "chain", "inet", "holo", "forward"),
+                    *clean,  # what a crash has left
+                ],
+                "StandardOutput": "null",
                 "ExecStart": [
                     exec_line(ip, "netns", "add", name),
                     exec_line(
