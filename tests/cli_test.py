@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -12,7 +13,10 @@ from pathlib import Path
 import pexpect
 import pytest
 
+from holo_infra.cli import compile as compile_command
 from holo_infra.cli import main
+from holo_infra.cli.fleet import Compiled, compile_fleet
+from holo_infra.source import Source
 
 GOOD = """
 from holo_infra import Container, Fleet, Forward, Host, Unit
@@ -299,6 +303,73 @@ def test_a_wrong_call_is_a_usage_error(
 def test_a_missing_file_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show", str(tmp_path / "none.py")]) == 1
     assert "none.py: error[HI001] No such file or directory" in capsys.readouterr().err
+
+
+def test_what_was_made_from_the_same_is_not_made_again(
+    fleet: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = fleet.parent / "out"
+    arguments = ["compile", str(fleet), "--out", str(out)]
+    assert main(arguments) == 0
+    made: list[Path] = []
+
+    def lower(path: Path, source: Source | None = None) -> Compiled:
+        made.append(path)
+        return compile_fleet(path, source)
+
+    monkeypatch.setattr(compile_command, "compile_fleet", lower)
+
+    def is_made_again(*more: str) -> bool:
+        made.clear()
+        assert main([*arguments, *more]) == 0
+        return bool(made)
+
+    assert not is_made_again()
+    assert capsys.readouterr().err.endswith("out: no change\n")
+    assert is_made_again("--nixpkgs", "path:/x")
+    assert is_made_again()
+    assert is_made_again("--target", "nixos")
+    assert is_made_again()
+    fleet.write_text(f"# the same fleet\n{GOOD}")
+    assert not is_made_again()
+    fleet.write_text(GOOD.replace('"/srv"', '"/tmp"'))
+    assert is_made_again()
+    lock = fleet.parent / "fleet.lock.json"
+    lock.write_text(lock.read_text().replace('"host_port": 8000', '"host_port": 8007'))
+    assert is_made_again()
+    assert "8007" in (out / "hosts" / "alpha.nix").read_text()
+    (out / "flake.nix").unlink()
+    assert is_made_again()
+    assert (out / "flake.nix").exists()
+    assert not is_made_again()
+
+
+def test_warnings_are_told_at_each_run(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet.write_text(GOOD.replace("host_port=8080", "host_port=40000"))
+    for _ in range(2):
+        assert main(["compile", str(fleet), "--out", str(fleet.parent / "out")]) == 0
+        assert "warning[HI113]" in capsys.readouterr().err
+
+
+def test_a_lock_file_is_as_it_was_after_a_failure_to_write(
+    fleet: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "out")
+
+    monkeypatch.setattr(compile_command, "write", full)
+    lock = fleet.parent / "fleet.lock.json"
+    arguments = ["compile", str(fleet), "--out", str(fleet.parent / "out")]
+    assert main(arguments) == 1
+    assert "No space left" in capsys.readouterr().err
+    assert not lock.exists()
+    lock.write_text('{"version": 1, "hosts": {}}')
+    assert main(arguments) == 1
+    assert lock.read_text() == '{"version": 1, "hosts": {}}'
 
 
 def test_long_work_is_told_on_a_terminal_and_nowhere_else(tmp_path: Path) -> None:

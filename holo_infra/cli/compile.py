@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from holo_infra.allocate import render_lock
-from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet, lock_path
+from holo_infra.cli.fleet import (
+    Compiled,
+    add_fleet,
+    compile_fleet,
+    lock_path,
+    read_fleet,
+    read_lock_file,
+)
+from holo_infra.cli.inputs import Inputs
 from holo_infra.cli.output import counted, progress, say, warned, working
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
-from holo_infra.plan import check, replace, write
+from holo_infra.plan import check, is_made_from, replace, write
 from holo_infra.targets import Files
 from holo_infra.targets.nixos import FlakeInputs, nixos
 
@@ -60,10 +70,7 @@ def files_of(compiled: Compiled, options: argparse.Namespace) -> Files:
 def lock_change(compiled: Compiled, fleet: Path) -> str | None:
     """The lock file's new text, where it would change."""
     text = render_lock(compiled.allocation)
-    lock = lock_path(fleet)
-    if lock.exists() and lock.read_text(encoding="utf-8") == text:
-        return None
-    return text
+    return None if read_lock_file(fleet) == text.encode() else text
 
 
 def run(options: argparse.Namespace) -> int:
@@ -71,7 +78,14 @@ def run(options: argparse.Namespace) -> int:
 
     Whatever can be refused is refused before either.
     """
-    compiled = compile_fleet(options.fleet)
+    source = read_fleet(options.fleet)
+    asked = (options.target, options.nixpkgs, options.holo_infra)
+    inputs = Inputs(source.fleet, *asked) if source.whole and source.fleet else None
+    lock_before = read_lock_file(options.fleet)
+    if inputs and options.out.exists() and is_made_from(options.out, inputs.digest(lock_before)):
+        say(f"{options.out}: no change")
+        return 0
+    compiled = compile_fleet(options.fleet, source)
     warned(compiled.warnings, options.format)
     lock = lock_change(compiled, options.fleet)
     if lock is not None and options.locked:
@@ -82,9 +96,14 @@ def run(options: argparse.Namespace) -> int:
     with working(f"compiling {options.fleet}"):
         files = files_of(compiled, options)
     check(files, options.out)
-    if lock is not None:
-        replace(lock_path(options.fleet), lock)
-    written = write(files, options.out, progress(f"{options.out}: files"))
+    with _lock_file(options.fleet, lock):
+        made_from = None
+        if inputs and not compiled.warnings:  # which are told at each run
+            made_from = inputs.digest(read_lock_file(options.fleet))
+        written = write(files, options.out, progress(f"{options.out}: files"), made_from)
+    if not written.written and not written.removed:
+        say(f"{options.out}: no change")
+        return 0
     hosts = counted(len(compiled.lowered.hosts), "host")
     classes = counted(len(compiled.lowered.classes), "class")
     told_files = f"{len(written.written):,} written, {len(written.removed):,} removed"
@@ -93,3 +112,21 @@ def run(options: argparse.Namespace) -> int:
         f" ({told_files})",
     )
     return 0
+
+
+@contextmanager
+def _lock_file(fleet: Path, text: str | None) -> Iterator[None]:
+    """With the new lock file in place, if there is one; the old one comes back after a failure."""
+    if text is None:
+        yield
+        return
+    before = read_lock_file(fleet)
+    replace(lock_path(fleet), text)
+    try:
+        yield
+    except BaseException:
+        if before:
+            replace(lock_path(fleet), before.decode())
+        else:
+            lock_path(fleet).unlink()
+        raise

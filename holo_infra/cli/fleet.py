@@ -53,17 +53,26 @@ def lock_path(fleet: Path) -> Path:
     return fleet.with_name(f"{fleet.stem}.lock.json")
 
 
-def compile_fleet(path: Path) -> Compiled:
-    """The fleet of a file. Raises FleetError with all that is wrong with it."""
+def read_fleet(path: Path) -> Source:
+    """The fleet of a file, and what is wrong with it by itself."""
     with working(f"reading {path}"):
-        source = load(path)
+        return load(path)
+
+
+def read_lock_file(fleet: Path) -> bytes:
+    """The lock file's content, empty where there is none."""
+    lock = lock_path(fleet)
+    return lock.read_bytes() if lock.exists() else b""
+
+
+def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
+    """The fleet of a file, which may have been read. Raises FleetError with all that is wrong."""
+    source = source or read_fleet(path)
     problems = list(source.diagnostics)
     if source.fleet is None:
         raise FleetError(problems)
-    lock_file = lock_path(path)
-    lock = Allocation()
-    if lock_file.exists():
-        lock = read_lock(lock_file.read_bytes(), str(lock_file))
+    content = read_lock_file(path)
+    lock = read_lock(content, str(lock_path(path))) if content else Allocation()
     with working(f"checking {path}"):
         allocation, clashes = allocate(source.fleet, lock)
         checked = check_fleet(source.fleet, allocation, whole=source.whole)

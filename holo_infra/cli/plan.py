@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
-import stat
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,14 +13,14 @@ from holo_infra.cli.compile import add_output, files_of, lock_change
 from holo_infra.cli.fleet import add_fleet, compile_fleet, lock_path
 from holo_infra.cli.output import is_coloured, say, warned
 from holo_infra.model.fleet import Fleet
-from holo_infra.plan import check
+from holo_infra.plan import Survey, check
 from holo_infra.plan.describe import describe, mark, printable, summary
 from holo_infra.plan.difference import Change, View, compare, due, renames, view
-from holo_infra.targets import Files, Link
+from holo_infra.plan.manifest import MANIFEST
+from holo_infra.targets import Files
 
 CHANGES = 2
 """Exit status where something would change."""
-_MANIFEST = "manifest.json"
 _FILES = 10
 """How many files are named before "and 92 more"."""
 
@@ -43,13 +40,12 @@ def run(options: argparse.Namespace) -> int:
     compiled = compile_fleet(options.fleet)
     warned(compiled.warnings, options.format)
     files = files_of(compiled, options)
-    check(files, options.out)
-    manifest = options.out / _MANIFEST
-    known = json.loads(manifest.read_bytes())["files"] if manifest.exists() else {}
-    digests = {path: _digest(content) for path, content in files.items()}
-    written, removed = _differing(files, digests, known, options.out)
+    found = check(files, options.out)
+    written, removed = list(found.changed), list(found.gone)
+    if not written and not removed and not found.is_current:
+        written = [MANIFEST]  # named only where it is all that would be written
     lock = lock_change(compiled, options.fleet) is not None
-    changes = _changes(compiled.fleet, files, digests, known, options.out)
+    changes = _changes(compiled.fleet, files, found, options.out)
     if options.format == "json":
         plan = {
             "changes": [_plain(change) for change in changes],
@@ -65,49 +61,10 @@ def run(options: argparse.Namespace) -> int:
     return CHANGES if written or removed or lock else 0
 
 
-def _digest(content: str | Link) -> str:
-    """As the manifest has it."""
-    text = f"link to {content.target}" if isinstance(content, Link) else content
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _differing(
-    files: Files, digests: Mapping[str, str], known: Mapping[str, str], out: Path
-) -> tuple[list[str], list[str]]:
-    """The paths that compile would write, and those that it would remove, in order.
-
-    The manifest is named only where it is all that would be written.
-    """
-    same = {path for path in files if known.get(path) == digests[path]}
-    written = [p for p in sorted(files) if not _is_there(out / p, files[p], known=p in same)]
-    removed = [p for p in sorted(known) if p not in files and os.path.lexists(out / p)]
-    if not written and not removed and known != digests:
-        written = [_MANIFEST]
-    return written, removed
-
-
-def _is_there(path: Path, content: str | Link, *, known: bool) -> bool:
-    """Whether a path has this content, which is `known` to be what was there unless it is empty."""
-    try:
-        status = path.lstat()
-        if isinstance(content, Link):
-            return stat.S_ISLNK(status.st_mode) and str(path.readlink()) == content.target
-        data = content.encode()
-        alike = stat.S_ISREG(status.st_mode) and status.st_size == len(data)
-        return alike and (known or path.read_bytes() == data)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-
-
-def _changes(
-    fleet: Fleet,
-    files: Files,
-    digests: Mapping[str, str],
-    known: Mapping[str, str],
-    out: Path,
-) -> tuple[Change, ...]:
+def _changes(fleet: Fleet, files: Files, found: Survey, out: Path) -> tuple[Change, ...]:
     """What changes in the fleet. Only hosts whose files or classes differ are read."""
-    same = {path for path in files if known.get(path) == digests[path]}
+    known = found.known
+    same = {path for path in files if known.get(path) == found.digests[path]}
 
     def after(path: str) -> str | None:
         content = files.get(path)

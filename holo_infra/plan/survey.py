@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
-from holo_infra.plan.manifest import MANIFEST, folders, is_inside, parse
+from holo_infra.plan.manifest import MANIFEST, Manifest, folders, is_inside, parse
 from holo_infra.targets import Files, Link
 
 Progress = Callable[[int, int], None]
@@ -25,6 +25,8 @@ Identity = tuple[int, int, int]
 class Survey:
     """What the folder holds of ours, compared with what it is to hold."""
 
+    known: dict[str, str]
+    """Path -> SHA-256 of all that is there by the manifest."""
     digests: dict[str, str]
     """Path -> SHA-256 of all that is to be there."""
     changed: tuple[str, ...]
@@ -39,6 +41,10 @@ class Survey:
     """Whether nothing is to be done."""
     steps: int
     """How many paths were compared, for progress."""
+    was_made_from: str | None
+    """SHA-256 of all that the present files were made from, where that is known."""
+    made_from: str | None = None
+    """The same of the new ones."""
 
 
 def survey(files: Files, out: str, progress: Progress | None = None) -> Survey:
@@ -49,8 +55,9 @@ def survey(files: Files, out: str, progress: Progress | None = None) -> Survey:
         for path in sorted(files)
         if path in inner or not is_inside(path)
     )
-    known = _read_manifest(out)
-    paths = sorted(files.keys() | (known or {}).keys())
+    manifest = read_manifest(out)
+    known = manifest.files if manifest else {}
+    paths = sorted(files.keys() | known.keys())
     # Nothing is read, written or removed through a symbolic link: it may lead out of `out`.
     refuse(_in_the_way(f"{out}/{folder}") for folder in sorted(folders(paths)))
     digests: dict[str, str] = {}
@@ -70,20 +77,31 @@ def survey(files: Files, out: str, progress: Progress | None = None) -> Survey:
             if new is not None:
                 changed.append(path)
             continue
-        faults.append(_stranger(f"{out}/{path}", there, (known or {}).get(path), new))
+        faults.append(_stranger(f"{out}/{path}", there, known.get(path), new))
         if new is None or there.data != new or there.is_link != isinstance(content, Link):
             (gone if new is None else changed).append(path)
             seen[path] = there.identity
     refuse(faults)
     return Survey(
+        known=known,
         digests=digests,
         changed=tuple(changed),
         gone=tuple(gone),
         seen=seen,
-        is_new=known is None,
-        is_current=not changed and not gone and (known or {}) == digests,
+        is_new=manifest is None,
+        is_current=not changed and not gone and known == digests,
         steps=len(paths),
+        was_made_from=manifest and manifest.made_from,
     )
+
+
+def is_untouched(out: str, manifest: Manifest) -> bool:
+    """Whether the folder holds all that the manifest tells, as it was written."""
+    for path, digest in manifest.files.items():
+        there = _look(f"{out}/{path}")
+        if there is None or there.data is None or hashlib.sha256(there.data).hexdigest() != digest:
+            return False
+    return True
 
 
 def refuse(faults: Iterable[Diagnostic | None]) -> None:
@@ -161,8 +179,8 @@ def _in_the_way(folder: str) -> Diagnostic | None:
     return fault("HI311", "is not a folder", hint, folder)
 
 
-def _read_manifest(out: str) -> dict[str, str] | None:
-    """The manifest's files; None where nothing is."""
+def read_manifest(out: str) -> Manifest | None:
+    """The folder's manifest; None where nothing is. Raises FleetError where it is not ours."""
     try:
         with os.scandir(out) as entries:
             if not any(entries):

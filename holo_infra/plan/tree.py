@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 
 from holo_infra.plan.file import create
-from holo_infra.plan.manifest import MANIFEST, folders, render
+from holo_infra.plan.manifest import MANIFEST, Manifest, folders, render
 from holo_infra.plan.site import unwritable
 from holo_infra.plan.survey import EVERY, Identity, Progress, Survey, fault, identity, refuse
 from holo_infra.targets import Files
@@ -55,7 +55,7 @@ def build(
         if progress and number % EVERY == 0:
             progress(number, found.steps + len(files))
         create(f"{tree}/{path}", files[path])
-    create(f"{tree}/{MANIFEST}", render(found.digests))
+    create(f"{tree}/{MANIFEST}", render(Manifest(found.digests, found.made_from)))
     for folder in seen.keys() - folders(found.changed) - lost - {""}:
         time = seen[folder][1]
         os.utime(f"{tree}/{folder}", ns=(time, time))

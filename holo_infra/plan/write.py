@@ -8,14 +8,24 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from holo_infra.diagnostics import FleetError
 from holo_infra.plan import system
+from holo_infra.plan.file import replace as put
+from holo_infra.plan.manifest import MANIFEST, Manifest, render
 from holo_infra.plan.site import Site, check_site, locked
 from holo_infra.plan.stage import remove_litter, staging
-from holo_infra.plan.survey import Identity, Progress, Survey, fault, survey
+from holo_infra.plan.survey import (
+    Identity,
+    Progress,
+    Survey,
+    fault,
+    is_untouched,
+    read_manifest,
+    survey,
+)
 from holo_infra.plan.tree import build, check_tree, is_as_seen
 from holo_infra.targets import Files
 
@@ -61,14 +71,20 @@ class Written:
     removed: tuple[str, ...]
 
 
-def write(files: Files, out: Path, progress: Progress | None = None) -> Written:
+def write(
+    files: Files,
+    out: Path,
+    progress: Progress | None = None,
+    made_from: str | None = None,
+) -> Written:
     """Makes the files that the folder holds by its manifest equal to `files`, all or none.
 
     Whenever this process is killed, the folder holds the old tree or the new one, and nothing is
     left beside it. Without a change nothing is touched. Runs that write into the same parent wait
     for each other. Symbolic links on the way to `out` are followed; missing folders are made.
 
-    `progress(done, total)` is called for each 1000 steps; a file is one or two.
+    `progress(done, total)` is called for each 1000 steps; a file is one or two. `made_from` is a
+    SHA-256 of all that the files were made from, for `is_made_from`.
 
     Raises FleetError, before anything is changed, where the folder or a file in it is not ours, or
     the file system cannot do it; OSError when reading or writing fails.
@@ -77,10 +93,13 @@ def write(files: Files, out: Path, progress: Progress | None = None) -> Written:
         remove_litter(site.top)
         for _ in range(_TRIES):
             try:
-                found = survey(files, str(out), progress)
+                found = replace(survey(files, str(out), progress), made_from=made_from)
                 if not found.is_current:
                     check_site(site)
                     _put(files, found, site, lock, progress)
+                elif made_from not in {None, found.was_made_from}:
+                    manifest = render(Manifest(found.digests, made_from))
+                    put(Path(site.out, MANIFEST), manifest)
             except (_Moved, FileNotFoundError, FileExistsError, NotADirectoryError):
                 continue
             return Written(found.changed, found.gone)
@@ -88,15 +107,31 @@ def write(files: Files, out: Path, progress: Progress | None = None) -> Written:
     raise FleetError([fault("HI313", message, "stop what writes there; run again", str(out))])
 
 
-def check(files: Files, out: Path) -> None:
-    """Raises FleetError where `write` would: a path, the folder or what is in it is unfit.
+def check(files: Files, out: Path) -> Survey:
+    """What `write` would do. Raises FleetError where it would: what is there is unfit or not ours.
 
     Writes nothing, so that only `write` finds out what the file system cannot do.
     """
     with locked(out) as (site, _):
-        if not survey(files, str(out)).is_current:
+        found = survey(files, str(out))
+        if not found.is_current:
             check_site(site)
             check_tree(site.out)
+        return found
+
+
+def is_made_from(out: Path, digest: str) -> bool:
+    """Whether the folder holds, untouched, what was made from something of this digest."""
+    with locked(out) as (site, _):
+        try:
+            manifest = read_manifest(site.out)
+        except FleetError:
+            return False
+        return (
+            manifest is not None
+            and manifest.made_from == digest
+            and is_untouched(site.out, manifest)
+        )
 
 
 def _put(files: Files, found: Survey, site: Site, lock: int, progress: Progress | None) -> None:
