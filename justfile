@@ -40,6 +40,10 @@ docs: _venv
     {{ bin }}/holo schema > docs/fleet.schema.json
     {{ bin }}/holo graph examples/mixed/fleet.yaml --output docs/images/mixed.svg
 
+# measure `holo compile` up to 100,000 containers, some minutes; write bench/compile.md
+bench: _venv
+    {{ bin }}/python bench/compile.py > bench/compile.md
+
 # the project at work on this computer
 demo:
     make demo

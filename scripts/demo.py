@@ -1,4 +1,4 @@
-"""`make demo`: compiles examples/private, evaluates it with the real Nix, shows what was made."""
+"""`make demo`: checks and compiles examples, plans a change, evaluates a host with the real Nix."""
 
 from __future__ import annotations
 
@@ -14,15 +14,20 @@ from tests.support.nix import Nix, nixpkgs_tree
 
 ROOT = Path(__file__).parent.parent
 FLEET = "examples/private/fleet.py"
+MIXED = "examples/mixed/fleet.yaml"
 OUT = Path("build/demo")
+CHANGED = Path("build/changed/fleet.py")
 UNIT = "socat-holochain0-admin"
 
 
 def main() -> int:
     """Runs the steps; a step that fails ends the demo with its error."""
     shutil.rmtree(ROOT / OUT, ignore_errors=True)
+    shutil.rmtree(ROOT / CHANGED.parent, ignore_errors=True)
+    holo("check", MIXED)
     holo("show", FLEET)
     holo("compile", FLEET, "--out", str(OUT))
+    plan_a_change()
     title(f"{OUT}/hosts/alpha.nix, its first container")
     host = (ROOT / OUT / "hosts/alpha.nix").read_text()
     say(host[: host.index("    holochain1 = {")] + "    …")
@@ -35,6 +40,17 @@ def main() -> int:
         say("\nNix is not installed: its part is left out (Debian: apt-get install nix-bin)")
         return 0
     return evaluate(bundle / "host" / f"{UNIT}.service")
+
+
+def plan_a_change() -> None:
+    """Gives the example another container and a mistake, and shows what `holo` says to either."""
+    CHANGED.parent.mkdir(parents=True)
+    fleet = (ROOT / FLEET).read_text()
+    shutil.copy(ROOT / Path(FLEET).with_name("fleet.lock.json"), ROOT / CHANGED.parent)
+    (ROOT / CHANGED).write_text(fleet.replace("range(3)", "range(4)"))
+    holo("plan", str(CHANGED), "--out", str(OUT), expected=2)
+    (ROOT / CHANGED).write_text(fleet.replace("8080 + number", "22"))
+    holo("check", str(CHANGED), expected=1)
 
 
 def evaluate(unit: Path) -> int:
@@ -59,10 +75,13 @@ def evaluate(unit: Path) -> int:
     return 0
 
 
-def holo(*arguments: str) -> None:
-    """Runs `holo` as a user would."""
+def holo(*arguments: str, expected: int = 0) -> None:
+    """Runs `holo` as a user would; another exit status than expected ends the demo."""
     title(f"holo {' '.join(arguments)}")
-    subprocess.run([Path(sys.executable).parent / "holo", *arguments], cwd=ROOT, check=True)
+    command = [Path(sys.executable).parent / "holo", *arguments]
+    done = subprocess.run(command, cwd=ROOT, check=False)
+    if done.returncode != expected:
+        raise subprocess.CalledProcessError(done.returncode, command)
 
 
 def title(text: str) -> None:

@@ -188,6 +188,11 @@ EXAMPLES: dict[str, Example] = {
         {"out/hosts/alpha.nix": "{ }\n"},
     ),
     "HI313": Example("a file in place of the folder", {**ALPHA, "out": "mine\n"}, "", COMPILE),
+    "HI314": Example(
+        "a module that is still to be written",
+        yaml("hosts:", "  alpha: {imports: [machines/alpha.nix]}"),
+        command=COMPILE,
+    ),
     "HI320": Example("no Graphviz", ALPHA, "", "graph fleet.yaml"),
 }
 

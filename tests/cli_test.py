@@ -353,6 +353,26 @@ def test_warnings_are_told_at_each_run(fleet: Path, capsys: pytest.CaptureFixtur
         assert "warning[HI113]" in capsys.readouterr().err
 
 
+def test_a_module_that_is_still_to_be_written_is_told_until_it_is_there(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fleet.write_text(GOOD.replace('"alpha": Host(', '"alpha": Host(imports=["m/a.nix"],'))
+    out = fleet.parent / "out"
+    for command in ("plan", "compile", "compile"):
+        assert main([command, str(fleet), "--out", str(out)]) in {0, 2}
+        told = capsys.readouterr().err
+        assert "warning[HI314] hosts.alpha.imports.0: there is no m/a.nix" in told
+        assert f"{fleet}:8:18: " in told
+    assert "imports = [ ../m/a.nix ];" in (out / "hosts" / "alpha.nix").read_text()
+    (out / "m").mkdir()
+    (out / "m" / "a.nix").write_text("{ }\n")
+    for _ in range(2):
+        assert main(["compile", str(fleet), "--out", str(out)]) == 0
+        assert "HI314" not in capsys.readouterr().err
+    assert (out / "m" / "a.nix").read_text() == "{ }\n"
+
+
 def test_a_lock_file_is_as_it_was_after_a_failure_to_write(
     fleet: Path,
     monkeypatch: pytest.MonkeyPatch,

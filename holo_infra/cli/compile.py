@@ -86,7 +86,8 @@ def run(options: argparse.Namespace) -> int:
         say(f"{options.out}: no change")
         return 0
     compiled = compile_fleet(options.fleet, source)
-    warned(compiled.warnings, options.format)
+    warnings = [*compiled.warnings, *missing_modules(compiled, options.out)]
+    warned(warnings, options.format)
     lock = lock_change(compiled, options.fleet)
     if lock is not None and options.locked:
         message = "the lock file would change"
@@ -98,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
     check(files, options.out)
     with _lock_file(options.fleet, lock):
         made_from = None
-        if inputs and not compiled.warnings:  # which are told at each run
+        if inputs and not warnings:  # which are told at each run
             made_from = inputs.digest(read_lock_file(options.fleet))
         written = write(files, options.out, progress(f"{options.out}: files"), made_from)
     if not written.written and not written.removed:
@@ -112,6 +113,22 @@ def run(options: argparse.Namespace) -> int:
         f" ({told_files})",
     )
     return 0
+
+
+def missing_modules(compiled: Compiled, out: Path) -> list[Diagnostic]:
+    """A warning for each module of the user's that hosts import and that is not in the folder."""
+    return [
+        Diagnostic(
+            "HI314",
+            ("hosts", name, "imports", position),
+            f"there is no {path} in {out}",
+            "put the module there",
+            compiled.locate(("hosts", name, "imports", position)),
+        )
+        for name, host in compiled.fleet.hosts.items()
+        for position, path in enumerate(host.imports)
+        if not (out / path).is_file()
+    ]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -11,7 +11,7 @@ from typing import get_args
 from holo_infra.allocate import Allocation, allocate, read_lock
 from holo_infra.check import check_fleet
 from holo_infra.cli.output import working
-from holo_infra.diagnostics import Diagnostic, FleetError
+from holo_infra.diagnostics import Diagnostic, FieldPath, FleetError, Place
 from holo_infra.diagnostics.report import Format
 from holo_infra.lower import LoweredFleet, lower
 from holo_infra.model.fleet import Fleet
@@ -28,6 +28,8 @@ class Compiled:
     allocation: Allocation
     lowered: LoweredFleet
     warnings: tuple[Diagnostic, ...]
+    locate: Callable[[FieldPath], Place | None]
+    """Where a field of the fleet stands."""
 
 
 def add_fleet(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +82,7 @@ def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
         if any(problem.is_error for problem in problems):
             raise FleetError(problems)
         lowered = lower(source.fleet, allocation)
-    return Compiled(source.fleet, lock, allocation, lowered, tuple(problems))
+    return Compiled(source.fleet, lock, allocation, lowered, tuple(problems), source.locate)
 
 
 def _located(source: Source, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

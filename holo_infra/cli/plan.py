@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from holo_infra.cli.compile import add_output, files_of, lock_change
+from holo_infra.cli.compile import add_output, files_of, lock_change, missing_modules
 from holo_infra.cli.fleet import add_fleet, compile_fleet, lock_path
 from holo_infra.cli.output import is_coloured, say, warned
 from holo_infra.model.fleet import Fleet
@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     "removed": [path]}, "lock": whether the lock file would change}.
     """
     compiled = compile_fleet(options.fleet)
-    warned(compiled.warnings, options.format)
+    warned([*compiled.warnings, *missing_modules(compiled, options.out)], options.format)
     files = files_of(compiled, options)
     found = check(files, options.out)
     written, removed = list(found.changed), list(found.gone)

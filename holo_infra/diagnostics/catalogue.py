@@ -344,6 +344,13 @@ CATALOGUE: dict[str, Entry] = {
         " exchange two folders; none can be mounted inside.",
         "Give another folder, or change its mode or owner.",
     ),
+    "HI314": Entry(
+        "a module that a host imports is missing",
+        "`Host.imports` names files of yours in the output folder, by their paths inside it. Nix"
+        " will not evaluate the host without them.",
+        "Put the module there; `holo compile` leaves it alone.",
+        "warning",
+    ),
     "HI320": Entry(
         "a program is missing",
         "The command uses a program of the system that is not installed.",

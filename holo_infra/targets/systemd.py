@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holo_infra.lower import LoweredFleet, LoweredHost, evaluate
+from holo_infra.lower import LoweredFleet, evaluate
 from holo_infra.targets import Files, Link
 from nixgen.unitfile import render
 
@@ -18,30 +18,31 @@ PRESET = "disable *\n"
 
 def systemd(fleet: LoweredFleet) -> Files:
     """The unit bundle of every host."""
-    contents = {name: evaluate(class_.content) for name, class_ in fleet.classes.items()}
+    folders = {name: _units(evaluate(class_.content)) for name, class_ in fleet.classes.items()}
     files: Files = {}
     for name, host in fleet.hosts.items():
-        bundle = _host(host, contents)
-        files |= {f"systemd/{name}/{path}": content for path, content in bundle.items()}
+        bundle = f"systemd/{name}"
+        config = evaluate(host.options)
+        _put(files, f"{bundle}/host", _units(config))
+        for path, entry in config.get("environment", {}).get("etc", {}).items():
+            files[f"{bundle}/{path.removeprefix('holo/')}"] = entry["text"]
+        for container, class_name in host.classes.items():
+            folder = f"{bundle}/containers/{container}"
+            _put(files, f"{folder}/units", folders[class_name])
+            files[f"{folder}/presets/00-holo.preset"] = PRESET
     return files
 
 
-def _host(host: LoweredHost, contents: dict[str, Any]) -> Files:
-    config = evaluate(host.options)
-    files = _units("host", config)
-    for path, entry in config.get("environment", {}).get("etc", {}).items():
-        files[path.removeprefix("holo/")] = entry["text"]
-    for container, class_name in host.classes.items():
-        files |= _units(f"containers/{container}/units", contents[class_name])
-        files[f"containers/{container}/presets/00-holo.preset"] = PRESET
-    return files
+def _put(files: Files, folder: str, made: Files) -> None:
+    for path, content in made.items():
+        files[f"{folder}/{path}"] = content
 
 
-def _units(folder: str, config: Any) -> Files:
-    """Unit files, and the links by which they are enabled: the folder as systemd reads it."""
+def _units(config: Any) -> Files:
+    """Unit files, and the links by which they are enabled: a folder as systemd reads it."""
     files: Files = {}
     for name, unit in config.get("systemd", {}).get("services", {}).items():
-        files[f"{folder}/{name}.service"] = render(unit)
+        files[f"{name}.service"] = render(unit)
         for target in unit.get("wantedBy", []):
-            files[f"{folder}/{target}.wants/{name}.service"] = Link(f"../{name}.service")
+            files[f"{target}.wants/{name}.service"] = Link(f"../{name}.service")
     return files
