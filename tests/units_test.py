@@ -87,6 +87,30 @@ def test_random_fleets_pass_verification_without_a_word(tmp_path: Path) -> None:
     assert checked > 50
 
 
+def nft_says(rules: str) -> str:
+    """What nftables says of rules, in a network namespace where they can do no harm."""
+    done = subprocess.run(
+        ["unshare", "--net", "nft", "--check", "--file", "-"],
+        input=rules,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return f"{done.stdout}{done.stderr}" + (f"status {done.returncode}" if done.returncode else "")
+
+
+@pytest.mark.needs("nft")
+def test_nftables_accepts_the_rules_of_random_fleets() -> None:
+    files = systemd(fleets.lowered(fleets.fleet(random.Random(29), 60)))
+    rules = [str(content) for path, content in files.items() if path.endswith("firewall.nft")]
+    assert len(rules) > 20
+    for part in ("@together", "@hub", "@internet", "masquerade", 'oifname "holo-'):
+        assert any(part in text for text in rules)
+    for text in rules:
+        assert nft_says(text) == "", text
+    assert "Error" in nft_says(rules[0].replace("iifname", "ifname"))
+
+
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
