@@ -22,9 +22,6 @@ from nixgen.views import lift, node, variable
 
 O = TypeVar("O", bound=Options)  # noqa: E741 - the model of the options
 
-ARGUMENTS = ("config", "lib", "pkgs", "utils")
-"""What a module may ask of NixOS."""
-
 
 class Module:
     """A definition; its tree is built when first asked for, and raises DefinitionError then."""

@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from nixgen import literals
 from nixgen.errors import DefinitionError, RefusedValueError
-from nixgen.pattern import ASCII, CONTROL, Pattern
+from nixgen.pattern import ASCII, Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,6 @@ def may_hold(type_: Type) -> frozenset[str]:
 def is_text(type_: Type) -> bool:
     """Whether values of this type are strings on both sides."""
     return isinstance(type_, Str | Enum | ProgramPath | StorePath)
-
-
-def is_one_line(type_: Type) -> bool:
-    """Whether no value of this type holds a control character."""
-    return not may_hold(type_) & CONTROL
 
 
 # What a model writes as annotations.

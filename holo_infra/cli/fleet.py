@@ -23,8 +23,6 @@ class Compiled:
     """A fleet, its numbers, and what it was lowered to."""
 
     fleet: Fleet
-    lock: Allocation
-    """The numbers that the lock file has."""
     allocation: Allocation
     lowered: LoweredFleet
     warnings: tuple[Diagnostic, ...]
@@ -82,7 +80,7 @@ def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
         if any(problem.is_error for problem in problems):
             raise FleetError(problems)
         lowered = lower(source.fleet, allocation)
-    return Compiled(source.fleet, lock, allocation, lowered, tuple(problems), source.locate)
+    return Compiled(source.fleet, allocation, lowered, tuple(problems), source.locate)
 
 
 def _located(source: Source, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
