@@ -6,8 +6,7 @@ A tree is compiled once to closures; what configuration nodes give is merged by 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from nixgen import literals
 from nixgen.errors import DefinitionError, MergeConflictError
@@ -39,8 +38,7 @@ Programs = Callable[[str, str], str]
 """The path of a program: package's attribute path, program's name -> absolute path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """The values of the variables, and where programs are."""
 
     values: dict[int, Any]
@@ -55,13 +53,32 @@ def evaluate(node: Node, values: Mapping[int, Any], programs: Programs) -> Any:
     return compile_node(node)(Scope(dict(values), programs))
 
 
-def byte_order(name: str) -> bytes:
-    """The sort key of attribute names: Nix compares bytes."""
-    return name.encode()
-
-
 def compile_node(node: Node) -> Closure:
     """The node as a function of the scope."""
+    closure = _compile(node)
+    if isinstance(node, Literal) or not _is_constant(node):
+        return closure
+    value = closure(Scope({}, lambda _package, _name: ""))
+    return lambda _: value
+
+
+def _is_constant(node: Node) -> bool:
+    """Whether this is data that is written out, as most directives are: it is evaluated once."""
+    match node:
+        case Literal():
+            return True
+        case Items(items):
+            return all(map(_is_constant, items))
+        case Attrs(bindings):
+            are_plain = all(isinstance(name, str) and _is_constant(v) for name, v in bindings)
+            return are_plain and len({name for name, _ in bindings}) == len(bindings)
+        case Named(_, value) | MkDefault(value):
+            return _is_constant(value)
+        case _:
+            return False
+
+
+def _compile(node: Node) -> Closure:
     match node:
         case Literal(value):
             return lambda _: value
@@ -70,7 +87,7 @@ def compile_node(node: Node) -> Closure:
         case Named(_, value):
             return compile_node(value)
         case Select(base, attribute):
-            return _select(compile_node(base), attribute)
+            return _select(base, attribute)
         case Text(parts):
             closures = [compile_node(part) for part in parts]
             return lambda scope: "".join([closure(scope) for closure in closures])
@@ -119,8 +136,12 @@ def _var(key: int) -> Closure:
     return lambda scope: scope.values[key]
 
 
-def _select(base: Closure, attribute: str) -> Closure:
-    return lambda scope: base(scope)[attribute]
+def _select(base: Node, attribute: str) -> Closure:
+    if isinstance(base, Var):  # most are of one, which is worth a call
+        key = base.key
+        return lambda scope: scope.values[key][attribute]
+    inner = compile_node(base)
+    return lambda scope: inner(scope)[attribute]
 
 
 def _choose(key: Closure, cases: dict[str, Closure]) -> Closure:
@@ -128,6 +149,9 @@ def _choose(key: Closure, cases: dict[str, Closure]) -> Closure:
 
 
 def _apply(function: Callable[..., Any], arguments: list[Closure]) -> Closure:
+    if len(arguments) == 1:
+        (only,) = arguments
+        return lambda scope: function(only(scope))
     return lambda scope: function(*[argument(scope) for argument in arguments])
 
 
@@ -140,6 +164,11 @@ def _attrs(bindings: tuple[tuple[str | Node, Node], ...]) -> Closure:
         (compile_node(name) if isinstance(name, Node) else name, compile_node(value))
         for name, value in bindings
     ]
+
+    names = [name for name, _ in compiled if isinstance(name, str)]
+    if len(set(names)) == len(compiled):  # none is computed, none is there twice
+        known = dict(zip(names, (value for _, value in compiled), strict=True))
+        return lambda scope: {name: value(scope) for name, value in known.items()}
 
     def build(scope: Scope) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -181,16 +210,24 @@ def _map(node: Map) -> Closure:
     over, body = compile_node(node.over), compile_node(node.body)
     keys = [variable.key for variable in node.parameters]
 
-    def call(scope: Scope, *arguments: Any) -> Any:
-        bound = dict(zip(keys, arguments, strict=True))
-        return body(Scope({**scope.values, **bound}, scope.programs))
+    # One scope serves all items: the body is evaluated at once, and keeps none.
 
     def over_list(scope: Scope) -> list[Any]:
-        return [call(scope, item) for item in over(scope)]
+        inner = Scope(dict(scope.values), scope.programs)
+        made = []
+        for item in over(scope):
+            inner.values[keys[0]] = item
+            made.append(body(inner))
+        return made
 
     def over_attrs(scope: Scope) -> list[tuple[str, Any]]:
+        inner = Scope(dict(scope.values), scope.programs)
         values = over(scope)
-        return [(name, call(scope, name, values[name])) for name in sorted(values, key=byte_order)]
+        made = []
+        for name in sorted(values):  # as Nix: the bytes of UTF-8 are in the order of code points
+            inner.values[keys[0]], inner.values[keys[1]] = name, values[name]
+            made.append((name, body(inner)))
+        return made
 
     if len(keys) == 1:
         return over_list

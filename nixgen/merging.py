@@ -34,8 +34,16 @@ class Merged:
     parts: list[Any]
 
 
+_SINGLE = {str, int, bool, type(None)}
+"""Types of what stands as it is when it is alone: most that is joined, so it is asked first."""
+_PARTS = {Merged, Default, _Absent}
+"""What stands for a value, for several, or for none."""
+
+
 def same(left: Any, right: Any) -> bool:
     """Equality without Python's `True == 1`."""
+    if isinstance(left, str):
+        return bool(left == right)
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(same, left, right))
     if isinstance(left, dict) and isinstance(right, dict):
@@ -62,7 +70,11 @@ def _join(path: tuple[str, ...], values: list[Any]) -> Any:
     if isinstance(first, list):
         if not all(isinstance(value, list) for value in rest):
             raise MergeConflictError(path, f"a list and a single value: {definitions!r}")
-        return [_join(path, [item]) for part in definitions for item in part]
+        return [
+            item if type(item) in _SINGLE else _join(path, [item])
+            for part in definitions
+            for item in part
+        ]
     for value in rest:
         if not same(value, first):
             raise MergeConflictError(path, f"conflicting values: {first!r} and {value!r}")
@@ -71,15 +83,14 @@ def _join(path: tuple[str, ...], values: list[Any]) -> Any:
 
 def _definitions(values: list[Any]) -> list[Any]:
     """Merges opened, absent values dropped, defaults dropped where there is anything else."""
+    if not any(type(value) in _PARTS for value in values):
+        return values
     opened: list[Any] = []
     for value in values:
-        match value:
-            case Merged(parts):
-                opened.extend(_open(parts))
-            case _Absent():
-                pass
-            case _:
-                opened.append(value)
+        if isinstance(value, Merged):
+            opened.extend(_open(value.parts))
+        elif value is not ABSENT:
+            opened.append(value)
     given = [value for value in opened if not isinstance(value, Default)]
     if given:
         return given
@@ -101,8 +112,15 @@ def _join_dicts(path: tuple[str, ...], definitions: list[Any]) -> dict[str, Any]
     gathered: dict[str, list[Any]] = {}
     for definition in definitions:
         for name, value in definition.items():
-            gathered.setdefault(name, []).append(value)
-    joined = (
-        (name, _join((*path, name), gathered[name])) for name in sorted(gathered, key=str.encode)
-    )
-    return {name: value for name, value in joined if value is not ABSENT}
+            if name in gathered:
+                gathered[name].append(value)
+            else:
+                gathered[name] = [value]
+    joined: dict[str, Any] = {}
+    for name in sorted(gathered):
+        values = gathered[name]
+        if len(values) == 1 and type(values[0]) in _SINGLE:
+            joined[name] = values[0]
+        elif (value := _join((*path, name), values)) is not ABSENT:
+            joined[name] = value
+    return joined

@@ -10,13 +10,11 @@ from typing import Any
 
 from nixgen.nodes import Primitive
 
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+r"""JSON as `builtins.toJSON` writes it: no spaces, names in byte order, not ASCII-only.
 
-def to_json(value: Any) -> str:
-    r"""JSON as `builtins.toJSON` writes it: no spaces, names in byte order, not ASCII-only.
-
-    Control characters are written differently by the two (`\u0008`, `\b`): equal when read.
-    """
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+Control characters are written differently by the two (`\u0008`, `\b`): equal when read.
+"""
 
 
 def _exec_words(words: list[str]) -> str:

@@ -20,6 +20,8 @@ _UNIT_KEYS = {
     "partOf": "PartOf",
 }
 
+_QUOTED = json.JSONEncoder(ensure_ascii=False).encode
+
 Sections = dict[str, dict[str, list[str]]]
 """What a unit says: section -> key -> values."""
 
@@ -36,9 +38,7 @@ def render(unit: Mapping[str, Any]) -> str:
     if triggers := unit.get("reloadTriggers"):
         unit_section["X-Reload-Triggers"] = hashlib.sha256("".join(triggers).encode()).hexdigest()
     environment = unit.get("environment", {})
-    assignments = [
-        json.dumps(f"{name}={environment[name]}", ensure_ascii=False) for name in environment
-    ]
+    assignments = [_QUOTED(f"{name}={environment[name]}") for name in environment]
     service = ({"Environment": assignments} if assignments else {}) | unit.get("serviceConfig", {})
     if unit.get("reloadIfChanged"):
         service["X-ReloadIfChanged"] = True
@@ -53,13 +53,16 @@ def _section(values: Mapping[str, Any]) -> str:
     lines = []
     for key in sorted(values):
         value = values[key]
-        lines += [
-            f"{key}={_word(item)}\n" for item in (value if isinstance(value, list) else [value])
-        ]
+        if isinstance(value, list):
+            lines += [f"{key}={_word(item)}\n" for item in value]
+        else:
+            lines.append(f"{key}={_word(value)}\n")
     return "".join(lines)
 
 
 def _word(value: Any) -> str:
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)

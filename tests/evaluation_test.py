@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from holo_infra.cli import main
 from tests.support import fleets
 from tests.support.nix import Nix, NixError
 
@@ -26,6 +28,50 @@ def test_the_host_of_the_example_is_forced(
     for expected in ("container@holochain2", "10.0.87.2:8001", "socat-holochain0-httpgw"):
         assert expected in derivation  # the whole host is in what was forced
     assert "holochain3" not in derivation
+
+
+@pytest.fixture(scope="session")
+def compiled_mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `holo compile` writes for examples/mixed, by its own numbers."""
+    folder = tmp_path_factory.mktemp("mixed")
+    shutil.copytree(fleets.ROOT / "examples" / "mixed", folder, dirs_exist_ok=True)
+    out = folder / "out"
+    assert main(["compile", str(folder / "fleet.yaml"), "--out", str(out), "--locked"]) == 0
+    return out
+
+
+MIXED = {
+    "hub": [
+        "TCP4-LISTEN:4222,bind=192.0.2.10",
+        "/bin/turnserver",
+        "operator.jwt",
+        "/bin/nats-server",
+    ],
+    "edge0": ["/bin/holochain", "/bin/hc-http-gw", "10.77.0.6:8001", "WORKLOAD.HC_HTTP_GW.*"],
+    "edge1": ["container@metrics", "10.77.0.14:7000", "bind=192.0.2.21", "127.0.0.1:9100"],
+}
+"""What is on a host or in its containers, and nowhere else."""
+
+
+@pytest.mark.parametrize("host", MIXED)
+def test_each_host_of_the_example_with_everything_is_forced(
+    nix: Nix,
+    nixpkgs: Path,
+    compiled_mixed: Path,
+    tmp_path: Path,
+    host: str,
+) -> None:
+    path = fleets.toplevel(nix, compiled_mixed, host, fleets.inputs(nixpkgs, tmp_path))
+    derivations = with_inputs(path)
+    for name, expected in MIXED.items():
+        found = [text for text in expected if text in derivations]
+        assert found == (expected if name == host else []), name
+
+
+def with_inputs(path: str) -> str:
+    """The text of a derivation and of those that it is made from: the systems of containers."""
+    text = Path(path).read_text()
+    return text + "".join(map(with_inputs, re.findall(r'\("([^"]+[.]drv)",\["out"\]\)', text)))
 
 
 def test_another_flake_adds_to_a_hosts_module(

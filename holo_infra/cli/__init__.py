@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import get_args
 
 from holo_infra.cli.output import told
-from holo_infra.diagnostics import Diagnostic, FleetError
+from holo_infra.diagnostics import FleetError
 from holo_infra.diagnostics.report import Format
 from nixgen.errors import NixgenError
 
@@ -57,12 +57,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(options)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except Exception:
-        # A program can build parts past all checks (`model_construct`): are they at fault?
-        if faults := _built_past_checks(options):
-            told(faults, _form(options), sys.stderr)
-            return 1
-        raise
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -91,15 +85,6 @@ def _form(options: argparse.Namespace) -> Format:
     """How diagnostics are told; `graph` has formats of its own."""
     forms: tuple[Format, ...] = get_args(Format)
     return next((form for form in forms if form == getattr(options, "format", "")), "text")
-
-
-def _built_past_checks(options: argparse.Namespace) -> tuple[Diagnostic, ...]:
-    """What is wrong with a Python fleet when each part of it is looked into."""
-    if not hasattr(options, "fleet") or options.fleet.suffix != ".py":
-        return ()
-    from holo_infra.source import load  # noqa: PLC0415 - commands import what they need
-
-    return load(options.fleet, thorough=True).diagnostics
 
 
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from holo_infra.cli.fleet import (
     add_fleet,
     compile_fleet,
     lock_path,
+    past_all_checks,
     read_fleet,
     read_lock_file,
 )
@@ -59,17 +60,19 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def files_of(compiled: Compiled, options: argparse.Namespace) -> Files:
     """The files that the options ask for."""
     inputs = FlakeInputs(nixpkgs=options.nixpkgs, holo_infra=options.holo_infra)
-    files = nixos(compiled.lowered, inputs)
-    if options.target != "nixos":
-        from holo_infra.targets.systemd import systemd  # noqa: PLC0415 - builds all definitions
+    with past_all_checks(options.fleet):
+        files = nixos(compiled.lowered, inputs)
+        if options.target != "nixos":
+            from holo_infra.targets.systemd import systemd  # noqa: PLC0415 - builds all definitions
 
-        files |= systemd(compiled.lowered)
+            files |= systemd(compiled.lowered)
     return files
 
 
 def lock_change(compiled: Compiled, fleet: Path) -> str | None:
     """The lock file's new text, where it would change."""
-    text = render_lock(compiled.allocation)
+    with past_all_checks(fleet):
+        text = render_lock(compiled.allocation)
     return None if read_lock_file(fleet) == text.encode() else text
 
 

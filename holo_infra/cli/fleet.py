@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -16,6 +17,7 @@ from holo_infra.diagnostics.report import Format
 from holo_infra.lower import LoweredFleet, lower
 from holo_infra.model.fleet import Fleet
 from holo_infra.source import Source, load
+from nixgen import NixgenError
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
         raise FleetError(problems)
     content = read_lock_file(path)
     lock = read_lock(content, str(lock_path(path))) if content else Allocation()
-    with working(f"checking {path}"):
+    with working(f"checking {path}"), past_all_checks(path):
         allocation, clashes = allocate(source.fleet, lock)
         checked = check_fleet(source.fleet, allocation, whole=source.whole)
         problems += _located(source, [*clashes, *checked])
@@ -81,6 +83,22 @@ def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
             raise FleetError(problems)
         lowered = lower(source.fleet, allocation)
     return Compiled(source.fleet, allocation, lowered, tuple(problems), source.locate)
+
+
+@contextmanager
+def past_all_checks(path: Path) -> Iterator[None]:
+    """Raises FleetError for a failure that comes of parts which a program built past all checks.
+
+    pydantic's `model_construct` is such a way. Everything else that is raised passes.
+    """
+    try:
+        yield
+    except (FleetError, NixgenError, OSError):
+        raise
+    except Exception:
+        if faults := load(path, thorough=True).diagnostics:
+            raise FleetError(faults) from None
+        raise
 
 
 def _located(source: Source, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from holo_infra.cli.fleet import compile_fleet
-from holo_infra.cli.output import told
+from holo_infra.cli.fleet import compile_fleet, past_all_checks
+from holo_infra.cli.output import warned
 from holo_infra.diagnostics import Diagnostic, FleetError
 from holo_infra.plan import replace
 from holo_infra.targets.graph import dot, mermaid
@@ -34,8 +34,9 @@ def run(options: argparse.Namespace) -> int:
     as_svg = options.format == "svg"
     options.format = "text"  # for mistakes, which main tells in the format of that name
     compiled = compile_fleet(options.fleet)
-    told(compiled.warnings, "text", sys.stderr)
-    picture = (dot if as_svg else mermaid)(compiled.fleet, compiled.lowered)
+    warned(compiled.warnings, "text")
+    with past_all_checks(options.fleet):
+        picture = (dot if as_svg else mermaid)(compiled.fleet, compiled.lowered)
     if as_svg:
         picture = _svg(picture)
     if options.output is None:

@@ -10,7 +10,7 @@ from typing import Any
 from holo_infra.allocate import ContainerNumbers
 from holo_infra.allocate.addresses import block, octet, quad
 from holo_infra.allocate.scope import SHARED
-from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet
+from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet, past_all_checks
 from holo_infra.cli.output import warned
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.lower.fleet import STATES
@@ -33,11 +33,12 @@ def run(options: argparse.Namespace) -> int:
             hint = f"hosts: {', '.join(sorted(compiled.fleet.hosts)) or 'none'}"
             message = f"the fleet has no host {name}"
             raise FleetError([Diagnostic("HI216", (), message, hint, Place(str(options.fleet)))])
-    hosts = {name: _host(compiled, name) for name in names}
-    if options.format == "json":
-        sys.stdout.write(json.dumps({"hosts": hosts}, indent=2) + "\n")
-    else:
-        sys.stdout.write("".join(_table(name, host) for name, host in hosts.items()))
+    with past_all_checks(options.fleet):
+        hosts = {name: _host(compiled, name) for name in names}
+        shown = "".join(_table(name, host) for name, host in hosts.items())
+        if options.format == "json":
+            shown = json.dumps({"hosts": hosts}, indent=2) + "\n"
+    sys.stdout.write(shown)
     return 0
 
 

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from holo_infra.diagnostics.catalogue import CATALOGUE
 
+_LONGEST = 255
+"""Characters of a name that are shown: more than any good one has."""
+
 FieldPath = tuple[str | int, ...]
 """The way to a field: `("hosts", "alpha", "containers", "web0")`."""
 
@@ -64,5 +67,6 @@ class FleetError(Exception):
 
 
 def dotted(path: FieldPath) -> str:
-    """A field's path as people write it: `hosts.alpha.containers.web0`."""
-    return ".".join(map(str, path))
+    """A field's path as people write it: `hosts.alpha.containers.web0`; what is too long is cut."""
+    parts = (str(part) for part in path)
+    return ".".join(part if len(part) <= _LONGEST else f"{part[:_LONGEST]}…" for part in parts)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from holo_infra.diagnostics import FleetError
 from holo_infra.plan import system
-from holo_infra.plan.file import replace as put
+from holo_infra.plan.file import create
 from holo_infra.plan.manifest import MANIFEST, Manifest, render
 from holo_infra.plan.site import Site, check_site, locked
 from holo_infra.plan.stage import remove_litter, staging
@@ -98,8 +98,7 @@ def write(
                     check_site(site)
                     _put(files, found, site, lock, progress)
                 elif made_from not in {None, found.was_made_from}:
-                    manifest = render(Manifest(found.digests, made_from))
-                    put(Path(site.out, MANIFEST), manifest)
+                    _renew_manifest(Manifest(found.digests, made_from), site, lock)
             except (_Moved, FileNotFoundError, FileExistsError, NotADirectoryError):
                 continue
             return Written(found.changed, found.gone)
@@ -153,6 +152,15 @@ def _put(files: Files, found: Survey, site: Site, lock: int, progress: Progress 
         place = name if name.startswith(f"{site.out}/") else site.out
         diagnostic = fault("HI313", message.format(error.strerror), hint, place)
         raise FleetError([diagnostic]) from error
+
+
+def _renew_manifest(manifest: Manifest, site: Site, lock: int) -> None:
+    """Puts another manifest in place, where nothing else differs."""
+    with staging(site.top, lock) as stage:
+        Path(stage).mkdir(0o700)
+        create(f"{stage}/{MANIFEST}", render(manifest))
+        system.flush(lock, site.parent)
+        Path(stage, MANIFEST).rename(f"{site.out}/{MANIFEST}")
 
 
 def _rename(stage: str, top: str) -> None:

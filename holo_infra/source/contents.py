@@ -72,7 +72,7 @@ class _Contents:
             for name, part in content.items():
                 if name not in names:
                     names.add(name_adapter.validate_python(name, strict=True))
-                if type(part) is not member:
+                if type(part) is not member or type(name) is not str:
                     raise _UnsoundError(name)
                 if id(part) not in self._seen:
                     self._seen[id(part)] = part
