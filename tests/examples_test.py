@@ -20,8 +20,9 @@ EXAMPLES = ["private/fleet.py", "private/fleet.yaml", "mixed/fleet.yaml"]
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file and link below a folder."""
+    """Every file and link below a folder, but the manifest, which tells them apart."""
     found = [path for path in folder.rglob("*") if path.is_file() or path.is_symlink()]
+    found.remove(folder / "manifest.json")
     return {
         str(path.relative_to(folder)): (
             str(path.readlink()).encode() if path.is_symlink() else path.read_bytes()

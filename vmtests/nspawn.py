@@ -28,9 +28,9 @@ from vmtests.enter import Result, run_inside
 from vmtests.namespace import POLL, MachineError, Namespaces
 from vmtests.tree import TREE, build_tree
 
-BOOT_TIMEOUT = 30.0
+BOOT_TIMEOUT = 90.0
 COMMAND_TIMEOUT = 60.0
-UNIT_TIMEOUT = 30.0
+UNIT_TIMEOUT = 60.0
 SHUTDOWN_TIMEOUT = 30.0
 _JOURNAL_LINES = 25
 
