@@ -16,7 +16,7 @@ help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
 
 test: system-packages venv ## run all tests (STRICT=1: fail where a system program is missing)
-	.venv/bin/pytest -n 2 $(ARGS)
+	.venv/bin/pytest -n 2 --dist loadgroup $(ARGS)
 
 demo: system-packages venv ## show the project at work on this computer
 	.venv/bin/python scripts/demo.py

@@ -62,6 +62,9 @@ _PROGRAMS = {
     "nsenter": "util-linux",
     "mount": "mount",
 }
+_WATCHERS = """
+the kernel allows one user no more watchers of files: run fewer machines at a time, or raise it,
+e.g. sysctl fs.inotify.max_user_instances=1024"""
 _JOURNAL = ["--no-pager", "--quiet", "--output=short-monotonic", "--no-hostname"]
 
 
@@ -134,7 +137,8 @@ class NspawnMachine:
         except BaseException as error:
             space.end()
             if isinstance(error, MachineError):
-                raise MachineError(f"{self.name}: {error}") from None
+                hint = _WATCHERS if "inotify object: Too many open files" in str(error) else ""
+                raise MachineError(f"{self.name}: {error}{hint}") from None
             raise
         self._namespaces = space
 
