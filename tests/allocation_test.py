@@ -86,13 +86,28 @@ class Life:
         self.renamed: dict[tuple[str, ...], str] = {}
         """A new name -> the one before, in the last step."""
         self.count = 0
+        self.gone: list[str] = []
+        """Names that containers had once."""
+        self.chosen: set[str] = set()
+        """Names that were chosen in this step."""
 
     def fresh(self, prefix: str) -> str:
+        """A name that was never there, or one that had gone, or the one of its second folder."""
         self.count += 1
-        return f"{prefix}{self.count}"
+        names = [f"{prefix}{self.count}"]
+        if prefix == "c" and self.rng.random() < 0.3:
+            names = [*self.gone, *(f"{name}-2" for name in self.gone), *names]
+        name = self.rng.choice([name for name in names if name not in self.used()])
+        self.chosen.add(name)
+        return name
+
+    def used(self) -> set[str]:
+        """Names that some container has, or had a step ago."""
+        names = {name for containers in self.hosts.values() for name in containers}
+        return names | self.chosen | {*self.renamed.values()}
 
     def step(self) -> None:
-        rng, self.renamed = self.rng, {}
+        rng, self.renamed, self.chosen = self.rng, {}, set()
         for host in list(self.hosts):
             containers = list(self.hosts[host].items())
             rng.shuffle(containers)
@@ -100,11 +115,13 @@ class Life:
             for name, kind in containers:
                 fate = rng.random()
                 if fate < 0.15:
+                    self.gone.append(name)
                     continue
                 new = name
                 if fate < 0.3:
                     new = self.fresh("c")
                     self.renamed[host, new] = name
+                    self.gone.append(name)
                 kept[new] = kind
             for _ in range(rng.randrange(4)):
                 kept[self.fresh("c")] = rng.choice(KINDS[:2])
@@ -156,13 +173,17 @@ def test_numbers_stay_when_parts_come_go_move_and_are_renamed(seed: int) -> None
                 key = life.before(host, name)
                 now[host, name] = (container.index, container.subnet, container.forwards)
                 assert now[host, name] == before.get(key, now[host, name])
-                homes[host, name] = container.home or name
             indices = [c.index for c in found.containers.values()]
             assert len(set(indices)) == len(indices)
             ports = [p.host_port for c in found.containers.values() for p in c.forwards.values()]
             assert len(set(ports)) == len(ports)
             folders = [c.home or name for name, c in found.containers.items()]
             assert len(set(folders)) == len(folders)
+            for name in found.containers:
+                home = found.containers[name].home or name
+                assert home == homes.get(life.before(host, name), home)
+        assert allocated(life.fleet(), lock) == lock  # a second run changes nothing
+        homes = {key: lock.hosts[key[0]].containers[key[1]].home or key[1] for key in now}
         subnets = [subnet for _, subnet, _ in now.values() if subnet]
         assert len(set(subnets)) == len(subnets)
         before = now

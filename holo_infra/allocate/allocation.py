@@ -119,26 +119,29 @@ def _report(scope: Scope, given: Given[str], scheme: str, number: int) -> None:
 def _homes(host: Host, lock: HostNumbers) -> dict[str, str]:
     """The names of state folders that are not their container's own.
 
-    A folder stays with a container that is renamed; a new one of the old name gets another.
+    A folder stays with a container that is renamed; a new one of the old name gets another, which
+    is nobody's name either.
     """
-    homes: dict[str, str] = {}
     kept = lock.containers
+    homes: dict[str, str] = {}
+    new: list[str] = []
     for name, container in host.containers.items():
         known = name
         if container.renamed_from is not None:
             known = known_as(name, container.renamed_from, kept, host.containers)
             if known not in kept:  # a lock file that was lost
                 known = container.renamed_from
-        home = (kept[known].home if known in kept else None) or known
-        if home != name:
-            homes[name] = home
-    if homes:
-        taken = set(homes.values())
-        for name in host.containers:
-            if name in taken and name not in homes:
-                homes[name] = next(home for n in count(2) if (home := f"{name}-{n}") not in taken)
-                taken.add(homes[name])
-    return homes
+        if known in kept or known != name:
+            homes[name] = (kept[known].home if known in kept else None) or known
+        else:
+            new.append(name)
+    taken = set(homes.values())
+    for name in new:
+        if name in taken:
+            others = (f"{name}-{number}" for number in count(2))
+            homes[name] = next(o for o in others if o not in taken and o not in host.containers)
+            taken.add(homes[name])
+    return {name: home for name, home in homes.items() if home != name}
 
 
 def _used_indices(numbers: HostNumbers) -> list[int]:

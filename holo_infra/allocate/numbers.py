@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field, with_config
 
-from holo_infra.model.names import IPv4Network, Port
+from holo_infra.model.names import ContainerName, IPv4Network, Port
 
 OCTET_INDICES = range(171)
 """Scheme `octet`: 10.0.(85+index).0/30, up to 10.0.255.0/30."""
@@ -45,7 +45,7 @@ class ContainerNumbers:
     index: Annotated[int, Field(ge=0, lt=PACKED_INDICES.stop)] | None = None
     subnet: IPv4Network | None = None
     """Its /30 of a packed network."""
-    home: str | None = None
+    home: ContainerName | None = None
     """The name of its state folder, where that is not its own: it was renamed."""
     forwards: dict[str, Ports] = field(default_factory=dict)
 
