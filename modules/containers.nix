@@ -248,11 +248,12 @@ in
               ExecStartPre = [
                 (utils.escapeSystemdExecArgs [
                   (lib.getExe' pkgs.nftables "nft")
-                  "list"
-                  "chain"
+                  "get"
+                  "element"
                   "inet"
                   "holo"
-                  "forward"
+                  "links"
+                  "{ \"${link}\" }"
                 ])
                 "-${utils.escapeSystemdExecArgs [ ip "link" "delete" link ]}"
                 "-${utils.escapeSystemdExecArgs [ ip "netns" "delete" name ]}"
@@ -325,6 +326,13 @@ in
           after = [ "network.target" ] ++ lib.optional (c.network == "private") namespace;
           bindsTo = lib.optional (c.network == "private") namespace;
           wantedBy = [ "multi-user.target" ];
+          restartTriggers =
+            [
+              "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n"
+            ]
+            ++ lib.optional (
+              c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]
+            ) (lib.concatStringsSep "" (map (address: "nameserver ${address}\n") cfg.nameservers));
           unitConfig.StartLimitIntervalSec = 0;
           serviceConfig = {
             Type = "notify";

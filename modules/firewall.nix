@@ -120,6 +120,21 @@ let
     SystemCallFilter = [ "@system-service" "~@privileged @resources" ];
   };
   nft = lib.getExe' pkgs.nftables "nft";
+  load =
+    [ (utils.escapeSystemdExecArgs [ nft "--file" "/etc/holo/firewall.nft" ]) ]
+    ++ lib.optional (
+      lib.concatLists (lib.mapAttrsToList (
+        name: c:
+        lib.optional (
+          c.network == "private" && (c.egress != "none" || !c.isolated || c.allowedPeers != [ ])
+        ) name
+      ) cfg.containers)
+      != [ ]
+    ) (utils.escapeSystemdExecArgs [
+      (lib.getExe' pkgs.procps "sysctl")
+      "--quiet"
+      "net.ipv4.ip_forward=1"
+    ]);
 in
 {
   options.holo = {
@@ -143,9 +158,9 @@ in
       description = "What containers may reach";
       after = [ "nftables.service" "systemd-sysctl.service" ];
       partOf = [ "nftables.service" ];
-      wantedBy = [ "multi-user.target" ];
+      wantedBy = [ "multi-user.target" "nftables.service" ];
+      restartTriggers = [ rules ];
       reloadIfChanged = true;
-      reloadTriggers = [ rules ];
       unitConfig.ReloadPropagatedFrom = "nftables.service";
       serviceConfig = lib.mkMerge [
         confined
@@ -153,24 +168,8 @@ in
         {
           Type = "oneshot";
           RemainAfterExit = true;
-          ExecStart =
-            [ (utils.escapeSystemdExecArgs [ nft "--file" "/etc/holo/firewall.nft" ]) ]
-            ++ lib.optional (
-              lib.concatLists (lib.mapAttrsToList (
-                name: c:
-                lib.optional (
-                  c.network == "private"
-                  && (c.egress != "none" || !c.isolated || c.allowedPeers != [ ])
-                ) name
-              ) cfg.containers)
-              != [ ]
-            ) (utils.escapeSystemdExecArgs [
-              (lib.getExe' pkgs.procps "sysctl")
-              "--quiet"
-              "net.ipv4.ip_forward=1"
-            ]);
-          ExecReload = utils.escapeSystemdExecArgs [ nft "--file" "/etc/holo/firewall.nft" ];
-          ExecStop = utils.escapeSystemdExecArgs [ nft "delete" "table" "inet" "holo" ];
+          ExecStart = load;
+          ExecReload = load;
           AmbientCapabilities = "CAP_NET_ADMIN";
           CapabilityBoundingSet = "CAP_NET_ADMIN";
           IPAddressDeny = "any";

@@ -163,7 +163,7 @@ in
                     ) "-${utils.escapeSystemdExecArgs [ curl "--silent" "--fail" "--output" "/dev/null" "--max-time" "5" "--retry" "1000" "--retry-delay" "1" "--retry-all-errors" "http://${c.address}:${toString f.innerPort}${lib.removePrefix "http:" f.probe}" ]}";
                   ExecStart = utils.escapeSystemdExecArgs (
                     [ socat ]
-                    ++ lib.optionals (f.protocol == "udp") [ "-T" "60" ]
+                    ++ (if f.protocol == "udp" then [ "-T" "60" ] else [ "-t" "300" ])
                     ++ [
                       "${family}-LISTEN:${toString f.hostPort},bind=${f.bind},fork,reuseaddr"
                       "${family}:${c.address}:${toString f.innerPort}"
@@ -210,7 +210,7 @@ in
                   ) "-${utils.escapeSystemdExecArgs [ curl "--silent" "--fail" "--output" "/dev/null" "--max-time" "5" "--retry" "1000" "--retry-delay" "1" "--retry-all-errors" "http://127.0.0.1:${toString f.port}${lib.removePrefix "http:" f.probe}" ]}";
                 ExecStart = lib.concatStringsSep " " [
                   (utils.escapeSystemdExecArgs (
-                    [ socat ] ++ lib.optionals (f.protocol == "udp") [ "-T" "60" ]
+                    [ socat ] ++ (if f.protocol == "udp" then [ "-T" "60" ] else [ "-t" "300" ])
                   ))
                   "${family}-LISTEN:${toString f.innerPort},bind=\${HOLO_ADDRESS},fork,reuseaddr"
                   (utils.escapeSystemdExecArgs [ "${family}:127.0.0.1:${toString f.port}" ])

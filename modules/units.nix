@@ -154,6 +154,7 @@ in
               ++ lib.tail u.execStart
             );
             LoadCredential = lib.mkIf (u.secrets != [ ]) u.secrets;
+            User = lib.mkDefault "holo-${name}";
             Restart = lib.mkDefault "always";
             RestartSec = lib.mkDefault 2;
             KillMode = lib.mkDefault "mixed";

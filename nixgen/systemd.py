@@ -232,7 +232,8 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
     binds_to: Sequence[str] = (),
     part_of: Sequence[str] = (),
     wanted_by: Sequence[str] = (),
-    reload_triggers: Sequence[str] = (),
+    triggers: Any = None,
+    reloads: bool = False,
     environment: Mapping[str, str] | None = None,
     unit_config: Mapping[str, Any] | None = None,
     service: Sequence[Mapping[str, Any]] = (),
@@ -240,7 +241,8 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
     """A unit as NixOS's `systemd.services.<name>` takes it; every value is escaped here.
 
     `service` are parts of the section, joined: values written here, and sets made by `section`.
-    `reload_triggers` is text that the unit reads from files: a unit with another is reloaded.
+    `triggers` is a list of text that the unit reads from files: it is restarted, or with `reloads`
+    reloaded, when that is another.
     """
     names = {
         "after": after,
@@ -257,9 +259,13 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
             made |= {key: [_unit_name(name) for name in units]} if units else {}
         else:
             made[key] = _unit_names(units)
-    if reload_triggers:
-        expect_text(*reload_triggers)
-        made |= {"reloadIfChanged": True, "reloadTriggers": list(reload_triggers)}
+    if triggers is not None:
+        if not types.is_text(_item(type_of(triggers))):
+            message = f"triggers are a list of text, not {triggers!r}"
+            raise DefinitionError(message)
+        made["restartTriggers"] = triggers
+    if reloads:
+        made["reloadIfChanged"] = True
     if environment is not None:
         made["environment"] = _environment(environment)
     if unit_config:

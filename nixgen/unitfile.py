@@ -35,8 +35,8 @@ def render(unit: Mapping[str, Any]) -> str:
         if unit.get(option):
             unit_section[key] = " ".join(unit[option])
     unit_section |= unit.get("unitConfig", {})
-    if triggers := unit.get("reloadTriggers"):
-        unit_section["X-Reload-Triggers"] = hashlib.sha256("".join(triggers).encode()).hexdigest()
+    if triggers := unit.get("restartTriggers"):
+        unit_section["X-Restart-Triggers"] = hashlib.sha256("".join(triggers).encode()).hexdigest()
     environment = unit.get("environment", {})
     assignments = [_QUOTED(f"{name}={environment[name]}") for name in environment]
     service = ({"Environment": assignments} if assignments else {}) | unit.get("serviceConfig", {})

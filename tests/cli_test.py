@@ -63,7 +63,7 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
     out = fleet.parent / "out"
     assert main(["compile", str(fleet), "--out", str(out)]) == 0
     written = files(out)
-    names = {re.sub("[0-9a-f]{8}", "HASH", name) for name in written}
+    names = {re.sub("[0-9a-f]{16}", "HASH", name) for name in written}
     units = "systemd/alpha/containers/web0/units"
     wants = "systemd/alpha/host/multi-user.target.wants"
     assert names == {
@@ -71,6 +71,7 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
         *("classes/web-HASH.nix", "classes/empty-HASH.nix"),
         *("systemd/alpha/host/netns-web0.service", "systemd/alpha/host/holo-firewall.service"),
         *("systemd/alpha/firewall.nft", f"{wants}/holo-firewall.service"),
+        "systemd/alpha/host/nftables.service.wants/holo-firewall.service",
         *(f"{wants}/container@web{n}.service" for n in (0, 1)),
         *(f"{wants}/socat-web0-{forward}.service" for forward in ("admin", "httpgw")),
         "systemd/alpha/host/container@web0.service.wants/socat-web0-admin.service",
@@ -351,6 +352,60 @@ def test_warnings_are_told_at_each_run(fleet: Path, capsys: pytest.CaptureFixtur
     for _ in range(2):
         assert main(["compile", str(fleet), "--out", str(fleet.parent / "out")]) == 0
         assert "warning[HI113]" in capsys.readouterr().err
+
+
+def test_a_module_that_is_gone_again_is_told(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fleet.write_text(GOOD.replace('"alpha": Host(', '"alpha": Host(imports=["m/a.nix"],'))
+    arguments = ["compile", str(fleet), "--out", str(fleet.parent / "out")]
+    assert main(arguments) == 0
+    module = fleet.parent / "out" / "m" / "a.nix"
+    module.parent.mkdir()
+    module.write_text("{ }")
+    for _ in range(2):
+        assert main(arguments) == 0
+    assert capsys.readouterr().err.endswith("no change\n")
+    module.unlink()
+    assert main(arguments) == 0
+    assert "warning[HI314]" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_elsewhere_now_is_refused(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = fleet.parent / "out"
+    arguments = ["compile", str(fleet), "--out", str(out)]
+    assert main(arguments) == 0
+    (out / "hosts").rename(fleet.parent / "elsewhere")
+    (out / "hosts").symlink_to(fleet.parent / "elsewhere")
+    assert main(arguments) == 1
+    assert "error[HI311] is not a folder" in capsys.readouterr().err
+
+
+def test_a_fleet_that_changes_its_folder_changes_nobody_elses(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "fleet.py").write_text(f"import os\nos.chdir('sub')\n{GOOD}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["compile", "fleet.py", "--out", "out"]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        *("fleet.lock.json", "fleet.py", "out", "sub"),
+    ]
+
+
+def test_what_the_outputs_encoding_cannot_hold_is_escaped(tmp_path: Path) -> None:
+    (tmp_path / "fleet.yaml").write_text("name: f\nhosts: {\u00e9: {}}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "holo_infra", "check", "fleet.yaml"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+    assert done.returncode == 1
+    assert b"hosts.\\xe9" in done.stdout
+    assert done.stderr == b"fleet.yaml: 1 error\n"
 
 
 def test_a_module_that_is_still_to_be_written_is_told_until_it_is_there(

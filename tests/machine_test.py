@@ -111,12 +111,19 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
         units={"web": Unit(exec_start=web)},
         forwards={"web": Forward(port=8080, host_port=443, inner_port=81)},
     )
+    answer = "SYSTEM:cat >/dev/null; sleep 1.5; echo answer"
+    late = ["socat", "-t", "9", "TCP4-LISTEN:7000,bind=127.0.0.1,fork,reuseaddr", answer]
+    slow = Container(
+        # Also the name of a user of the system.
+        units={"daemon": Unit(exec_start=late)},
+        forwards={"late": Forward(port=7000)},
+    )
     shared = Container(
         network="shared",
         units={"web": Unit(exec_start=own)},
         forwards={"web": Forward(port=9000)},
     )
-    containers = {"private": private, "privileged": privileged, "shared": shared}
+    containers = {"private": private, "privileged": privileged, "shared": shared, "slow": slow}
     fleet = Fleet(name="mixed", hosts={"alpha": Host(containers=containers)})
     folder = tmp_path_factory.mktemp("mixed")
     write(systemd(fleets.lowered(fleet)), folder)
@@ -144,8 +151,8 @@ def test_a_container_in_the_shared_network_needs_no_forwarder(mixed: NspawnMachi
     units = mixed.systemctl("list-units", "--all", "--plain", "--no-legend", "socat-*", "netns-*")
     names = {line.split()[0] for line in units.splitlines()}
     assert names == {
-        *("netns-private.service", "netns-privileged.service"),
-        *("socat-private-dns.service", "socat-privileged-web.service"),
+        *("netns-private.service", "netns-privileged.service", "netns-slow.service"),
+        *("socat-private-dns.service", "socat-privileged-web.service", "socat-slow-late.service"),
     }
 
 
@@ -157,3 +164,21 @@ def test_private_containers_do_not_reach_each_other(mixed: NspawnMachine) -> Non
         entered = ["nsenter", f"--target={leader.strip()}", "--net", "curl", "-sS", "-m", "3", url]
         done = mixed.execute(entered)
         assert done.returncode in {7, 28}, done  # no route, or no answer
+
+
+def test_a_client_that_has_said_all_still_gets_its_answer(mixed: NspawnMachine) -> None:
+    mixed.wait_for_unit("socat-slow-late.service")
+    ask = ["sh", "-c", "printf q | socat -t 9 - TCP4:127.0.0.1:7000"]
+    assert mixed.succeed(ask) == "answer\n"
+
+
+def test_a_unit_runs_under_a_user_of_its_own_whatever_its_name(mixed: NspawnMachine) -> None:
+    show = ["systemctl", "--machine=slow", "show", "--value", "daemon"]
+    assert mixed.succeed([*show, "--property=User"]) == "holo-daemon\n"
+    process = mixed.succeed([*show, "--property=MainPID"]).strip()
+    leader = mixed.succeed(["machinectl", "show", "slow", "--property=Leader", "--value"]).strip()
+    status = mixed.succeed(
+        ["nsenter", f"--target={leader}", "--all", "cat", f"/proc/{process}/status"]
+    )
+    (uid,) = (line.split()[1] for line in status.splitlines() if line.startswith("Uid:"))
+    assert 61184 <= int(uid) <= 65519  # of systemd's dynamic users

@@ -11,7 +11,7 @@ from holo_infra import Container, Fleet, Forward, Host, Unit
 from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
 from tests.support import fleets, lab
-from tests.support.lab import NEEDS, fetch, machine
+from tests.support.lab import NEEDS, fetch, machine, wait
 from vmtests import NspawnMachine
 
 # One machine at a time for each test worker: the kernel limits what all of them watch.
@@ -92,37 +92,69 @@ def test_a_container_with_a_way_out_asks_the_hosts_name_servers(world: NspawnMac
     assert asked == {"alone": b"", "toworld": b"nameserver 198.51.100.53\n"}
 
 
-def test_rules_loaded_anew_cut_no_container_off(world: NspawnMachine) -> None:
-    before = world.succeed(["nft", "list", "table", "inet", "holo"])
+def rules(world: NspawnMachine) -> str:
+    return world.execute(["nft", "list", "table", "inet", "holo"]).stdout.decode()
+
+
+def test_rules_may_be_loaded_anew_under_running_containers(world: NspawnMachine) -> None:
+    since = "--property=ActiveEnterTimestampMonotonic"
+    running = world.systemctl("show", "container@alone", since)
+    before = rules(world)
     assert "masquerade" in before
     world.succeed(["nft", "flush", "ruleset"])
     world.systemctl("reload", "holo-firewall")
-    assert world.succeed(["nft", "list", "table", "inet", "holo"]) == before
-    assert fetch(world, "127.0.0.1:8080") is not None
-    assert world.systemctl("is-active", "container@alone") == "active\n"
-
-
-def test_rules_may_be_restarted_under_running_containers(world: NspawnMachine) -> None:
-    since = "--property=ActiveEnterTimestampMonotonic"
-    before = world.systemctl("show", "container@alone", since)
+    assert rules(world) == before
     world.systemctl("restart", "holo-firewall")
-    assert "masquerade" in world.succeed(["nft", "list", "table", "inet", "holo"])
-    assert world.systemctl("show", "container@alone", since) == before
+    assert rules(world) == before
+    assert fetch(world, "127.0.0.1:8080") is not None
+    assert world.systemctl("show", "container@alone", since) == running
 
 
-def test_no_container_starts_without_rules(world: NspawnMachine) -> None:
-    drop_in = "/run/systemd/system/holo-firewall.service.d/never.conf"
-    never = f"mkdir -p {drop_in.rpartition('/')[0]} && printf '[Unit]\\nConditionPathExists=/no' > "
+def test_rules_stay_while_containers_run(world: NspawnMachine) -> None:
+    before = rules(world)
     world.systemctl("stop", "holo-firewall")
-    world.succeed(["sh", "-c", never + drop_in])
+    assert rules(world) == before
+    world.systemctl("start", "holo-firewall")
+
+
+def test_loading_the_hosts_own_rules_anew_brings_ours_back(world: NspawnMachine) -> None:
+    unit = (
+        "[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/usr/sbin/nft flush ruleset\\n"
+    )
+    stop = "ExecStop=/usr/sbin/nft flush ruleset\\n"
+    path = "/etc/systemd/system/nftables.service"
+    before = rules(world)
+    world.succeed(["sh", "-c", f"printf '{unit}{stop}' > {path}"])
     world.systemctl("daemon-reload")
+    world.systemctl("start", "nftables")
+    world.systemctl("reload", "holo-firewall")
+    for verbs in (["restart"], ["stop", "start"]):
+        for verb in verbs:
+            world.systemctl(verb, "nftables")
+        wait(lambda: rules(world) == before)
+    world.succeed(["rm", path])
+    world.systemctl("daemon-reload")
+
+
+def test_a_reload_opens_ways_that_are_new(world: NspawnMachine) -> None:
+    world.succeed(["sysctl", "--quiet", "net.ipv4.ip_forward=0"])
+    world.systemctl("reload", "holo-firewall")
+    assert world.succeed(["sysctl", "--values", "net.ipv4.ip_forward"]) == "1\n"
+
+
+@pytest.mark.parametrize("lost", ["the table", "its link"])
+def test_no_container_starts_without_rules_for_it(world: NspawnMachine, lost: str) -> None:
+    remove = {
+        "the table": ["nft", "delete", "table", "inet", "holo"],
+        # As when it came to the host, and the rules have not been loaded since.
+        "its link": ["nft", "delete", "element", "inet", "holo", "links", '{ "holo-5" }'],
+    }
+    world.succeed(remove[lost])
     assert world.execute(["systemctl", "restart", "container@open1"]).returncode != 0
     assert world.execute(["systemctl", "is-active", "netns-open1"]).stdout != b"active\n"
-    world.succeed(["rm", drop_in])
-    world.systemctl("daemon-reload")
+    world.systemctl("reload", "holo-firewall")
     world.systemctl("start", "container@open1")
     world.wait_for_unit("socat-open1-web.service")
-    assert "masquerade" in world.succeed(["nft", "list", "table", "inet", "holo"])
 
 
 def test_a_containers_state_outlives_its_restart(world: NspawnMachine) -> None:

@@ -375,8 +375,9 @@ def test_the_folder_keeps_its_mode_and_a_new_one_has_the_usual(tmp_path: Path) -
             write(NEW, tmp_path / name)
     finally:
         os.umask(before)
-    modes = {"empty": 0o2750, "empty/hosts": 0o2750, "new": 0o750, "new/hosts": 0o750}
-    modes |= {"a": 0o750, "a/b/c": 0o750, "a/b/c/hosts/c.nix": 0o640, "new/flake.nix": 0o640}
+    modes = {"empty": 0o2750, "empty/hosts": 0o2755, "new": 0o750, "new/hosts": 0o755}
+    # Inside, services' own users must be able to read, wherever it is copied to.
+    modes |= {"a": 0o750, "a/b/c": 0o750, "a/b/c/hosts/c.nix": 0o644, "new/flake.nix": 0o644}
     assert {name: (tmp_path / name).stat().st_mode & 0o7777 for name in modes} == modes
     assert {path.name for path in tmp_path.iterdir()} == {"empty", "new", "a"}
 

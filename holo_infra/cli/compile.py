@@ -10,6 +10,7 @@ from pathlib import Path
 from holo_infra.allocate import render_lock
 from holo_infra.cli.fleet import (
     Compiled,
+    Locate,
     add_fleet,
     compile_fleet,
     lock_path,
@@ -20,6 +21,7 @@ from holo_infra.cli.fleet import (
 from holo_infra.cli.inputs import Inputs
 from holo_infra.cli.output import counted, progress, say, warned, working
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
+from holo_infra.model.fleet import Fleet
 from holo_infra.plan import check, is_made_from, replace, write
 from holo_infra.targets import Files
 from holo_infra.targets.nixos import FlakeInputs, nixos
@@ -83,13 +85,20 @@ def run(options: argparse.Namespace) -> int:
     """
     source = read_fleet(options.fleet)
     asked = (options.target, options.nixpkgs, options.holo_infra)
-    inputs = Inputs(source.fleet, *asked) if source.whole and source.fleet else None
-    lock_before = read_lock_file(options.fleet)
-    if inputs and options.out.exists() and is_made_from(options.out, inputs.digest(lock_before)):
+    inputs, missing = None, []
+    if source.fleet is not None and source.whole:
+        inputs = Inputs(source.fleet, *asked)
+        missing = missing_modules(source.fleet, source.locate, options.out)
+    if (
+        inputs
+        and not missing  # warnings are told at each run
+        and options.out.exists()
+        and is_made_from(options.out, inputs.digest(read_lock_file(options.fleet)))
+    ):
         say(f"{options.out}: no change")
         return 0
     compiled = compile_fleet(options.fleet, source)
-    warnings = [*compiled.warnings, *missing_modules(compiled, options.out)]
+    warnings = [*compiled.warnings, *missing]
     warned(warnings, options.format)
     lock = lock_change(compiled, options.fleet)
     if lock is not None and options.locked:
@@ -102,7 +111,7 @@ def run(options: argparse.Namespace) -> int:
     check(files, options.out)
     with _lock_file(options.fleet, lock):
         made_from = None
-        if inputs and not warnings:  # which are told at each run
+        if inputs and not warnings:
             made_from = inputs.digest(read_lock_file(options.fleet))
         written = write(files, options.out, progress(f"{options.out}: files"), made_from)
     if not written.written and not written.removed:
@@ -118,7 +127,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def missing_modules(compiled: Compiled, out: Path) -> list[Diagnostic]:
+def missing_modules(fleet: Fleet, locate: Locate, out: Path) -> list[Diagnostic]:
     """A warning for each module of the user's that hosts import and that is not in the folder."""
     return [
         Diagnostic(
@@ -126,9 +135,9 @@ def missing_modules(compiled: Compiled, out: Path) -> list[Diagnostic]:
             ("hosts", name, "imports", position),
             f"there is no {path} in {out}",
             "put the module there",
-            compiled.locate(("hosts", name, "imports", position)),
+            locate(("hosts", name, "imports", position)),
         )
-        for name, host in compiled.fleet.hosts.items()
+        for name, host in fleet.hosts.items()
         for position, path in enumerate(host.imports)
         if not (out / path).is_file()
     ]

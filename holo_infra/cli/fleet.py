@@ -19,6 +19,8 @@ from holo_infra.model.fleet import Fleet
 from holo_infra.source import Source, load
 from nixgen import NixgenError
 
+Locate = Callable[[FieldPath], Place | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
@@ -28,7 +30,7 @@ class Compiled:
     allocation: Allocation
     lowered: LoweredFleet
     warnings: tuple[Diagnostic, ...]
-    locate: Callable[[FieldPath], Place | None]
+    locate: Locate
     """Where a field of the fleet stands."""
 
 

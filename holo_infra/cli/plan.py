@@ -38,7 +38,10 @@ def run(options: argparse.Namespace) -> int:
     "removed": [path]}, "lock": whether the lock file would change}.
     """
     compiled = compile_fleet(options.fleet)
-    warned([*compiled.warnings, *missing_modules(compiled, options.out)], options.format)
+    warned(
+        [*compiled.warnings, *missing_modules(compiled.fleet, compiled.locate, options.out)],
+        options.format,
+    )
     files = files_of(compiled, options)
     found = check(files, options.out)
     written, removed = list(found.changed), list(found.gone)
@@ -55,9 +58,7 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(json.dumps(plan, indent=2, default=lambda name: name.path) + "\n")
     else:
         text = _text(changes, written, removed, lock_path(options.fleet) if lock else None)
-        # Names and values may hold what this output cannot.
-        encoding = sys.stdout.encoding or "utf-8"
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.write(text)
     return CHANGES if written or removed or lock else 0
 
 

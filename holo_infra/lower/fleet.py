@@ -169,7 +169,8 @@ class _Classes:
             if found is None:
                 class_ = Class(_content(container, numbers), host.system, host.state_version)
                 found = self._names[key] = _class_name(class_)
-                self.made.setdefault(found, class_)
+                if self.made.setdefault(found, class_) != class_:
+                    raise ValueError(f"two contents of one digest: {found}")
             self._names[glance] = found
         return found
 
@@ -202,6 +203,6 @@ def _class_name(class_: Class) -> str:
         [content.model_dump(exclude_defaults=True), class_.system, class_.state_version],
         sort_keys=True,
     )
-    digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(told.encode()).hexdigest()[:16]
     units = "-".join(sorted(content.units)) or "empty"
     return f"{units[:40]}-{digest}"

@@ -141,30 +141,32 @@ def _peers(cfg: Holo, c: ContainerOptions) -> list[str]:
 def _unit(cfg: Holo, rules: str) -> dict[str, Any]:
     nft = named("nft", exe("nftables", "nft"))
     forwarding = flatten(map_items(cfg.containers, lambda name, c: when(reaches_out(c), name)))
-    load = exec_line(nft, "--file", f"/etc/{RULES}")
+    load = concat(
+        [exec_line(nft, "--file", f"/etc/{RULES}")],
+        when(
+            forwarding != [],
+            exec_line(exe("procps", "sysctl"), "--quiet", "net.ipv4.ip_forward=1"),
+        ),
+    )
+    load = named("load", load)
     return unit(
         "What containers may reach",
         after=["nftables.service", "systemd-sysctl.service"],
-        wanted_by=["multi-user.target"],
         # Whoever loads the host's own rules anew has flushed ours.
         part_of=["nftables.service"],
+        wanted_by=["multi-user.target", "nftables.service"],
         unit_config={"ReloadPropagatedFrom": "nftables.service"},
-        reload_triggers=[rules],
+        triggers=[rules],
+        reloads=True,
         service=[
             CONFINED,
             SANDBOX_WITH_SYSCTL,
             {
                 "Type": "oneshot",
                 "RemainAfterExit": True,
-                "ExecStart": concat(
-                    [load],
-                    when(
-                        forwarding != [],
-                        exec_line(exe("procps", "sysctl"), "--quiet", "net.ipv4.ip_forward=1"),
-                    ),
-                ),
+                # No ExecStop: while containers run, the rules stay.
+                "ExecStart": load,
                 "ExecReload": load,
-                "ExecStop": exec_line(nft, "delete", "table", "inet", "holo"),
                 # Exposed a little more than others: this is the host's network, by its nature.
                 "AmbientCapabilities": "CAP_NET_ADMIN",
                 "CapabilityBoundingSet": "CAP_NET_ADMIN",

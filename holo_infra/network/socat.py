@@ -38,6 +38,8 @@ SOCAT = named("socat", exe("socat", "socat"))
 CURL = named("curl", exe("curl", "curl"))
 UDP_IDLE = "60"
 """Seconds after which a UDP peer that says nothing is forgotten."""
+HALF_CLOSED = "300"
+"""Seconds for an answer to a TCP client that has said all it had; socat's own half is too short."""
 
 FORWARDER = section(
     "forwarder",
@@ -124,7 +126,7 @@ def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions)
                 "ExecStartPre": _probes(f.protocol, f.probe, c.address, f.inner_port),
                 "ExecStart": exec_line(
                     SOCAT,
-                    when(f.protocol == "udp", "-T", UDP_IDLE),
+                    if_(f.protocol == "udp", ["-T", UDP_IDLE], ["-t", HALF_CLOSED]),
                     text(_family(f), "-LISTEN:", f.host_port, ",bind=", f.bind, ",fork,reuseaddr"),
                     text(_family(f), ":", c.address, ":", f.inner_port),
                 ),
@@ -152,7 +154,7 @@ def _inner(forward: str, f: ForwarderOptions) -> dict[str, Any]:
                 "ExecStartPre": _probes(f.protocol, f.probe, "127.0.0.1", f.port),
                 "ExecStart": exec_line(
                     SOCAT,
-                    when(f.protocol == "udp", "-T", UDP_IDLE),
+                    if_(f.protocol == "udp", ["-T", UDP_IDLE], ["-t", HALF_CLOSED]),
                     text(
                         *(_family(f), "-LISTEN:", f.inner_port),
                         *(",bind=", run_time("HOLO_ADDRESS"), ",fork,reuseaddr"),

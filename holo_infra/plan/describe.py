@@ -151,19 +151,27 @@ def _whole(change: Change, depth: int) -> _Block:
         for inner, container in sorted(containers.items()):
             text = f"container {printable(inner)}{_glance(container)}"
             body.append(_Line(depth + 1, sign, _cut(text, _WIDTH - 2 * depth - 4)))
+            if change.action == "add":  # what it may do is to be seen before it does
+                body += _set_options(container, depth + 2, sign)
     elif change.action == "remove":
         note = _glance(value)
     else:
         note = f"  {_address(value)}"
-        parts = {n: v for n, v in value.items() if n not in {*_ADDRESS, *_MACHINE}}
         for part in ("forwards", "units"):
-            for inner, of_part in sorted(parts.pop(part).items()):
+            for inner, of_part in sorted(value[part].items()):
                 text = _part(part.removesuffix("s"), inner, of_part, depth + 1)
                 body.append(_Line(depth + 1, sign, text))
-        for leaf, of_leaf in sorted(leaves(parts)):
-            text = f"{_option(leaf)}: {_value(of_leaf)}"
-            body.append(_Line(depth + 1, sign, _cut(text, _WIDTH - 2 * depth - 4)))
+        body += _set_options(value, depth + 1, sign)
     return _Block(sign, [name], note, tuple(body))
+
+
+def _set_options(container: View, depth: int, sign: str) -> Iterator[_Line]:
+    """What is set of a container besides its address, its forwards and its units."""
+    elsewhere = {*_ADDRESS, *_MACHINE, "forwards", "units"}
+    options = {name: value for name, value in container.items() if name not in elsewhere}
+    for leaf, value in sorted(leaves(options)):
+        text = f"{_option(leaf)}: {_value(value)}"
+        yield _Line(depth, sign, _cut(text, _WIDTH - 2 * depth - 2))
 
 
 def _glance(container: View) -> str:

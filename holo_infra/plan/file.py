@@ -31,14 +31,19 @@ def replace(path: Path, content: str | Link) -> None:
     _flush(target.parent)
 
 
-def create(path: str, content: str | Link) -> None:
-    """Makes a file, UTF-8 as it stands, or a link where nothing is. Raises OSError."""
+def create(path: str, content: str | Link, mode: int | None = None) -> None:
+    """Makes a file, UTF-8 as it stands, or a link where nothing is. Raises OSError.
+
+    `mode` is what it has whatever the umask.
+    """
     if isinstance(content, Link):
         os.symlink(content.target, path)  # noqa: PTH211 - a Path for each of a million is slow
         return
     data = content.encode()
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _MODE)
     with open(descriptor, "wb") as file:  # noqa: PTH123 - no path
+        if mode is not None:
+            os.fchmod(descriptor, mode)
         file.write(data)
 
 

@@ -96,7 +96,9 @@ def survey(files: Files, out: str, progress: Progress | None = None) -> Survey:
 
 
 def is_untouched(out: str, manifest: Manifest) -> bool:
-    """Whether the folder holds all that the manifest tells, as it was written."""
+    """Whether the folder itself holds all that the manifest tells, as it was written."""
+    if any(_in_the_way(f"{out}/{folder}") for folder in folders(manifest.files)):
+        return False
     for path, digest in manifest.files.items():
         there = _look(f"{out}/{path}")
         if there is None or there.data is None or hashlib.sha256(there.data).hexdigest() != digest:

@@ -1,12 +1,13 @@
 """Makes the new tree beside the old one; unchanged and foreign files are shared by hard links."""
 
 # A Path for each of a million files takes longer than the system calls.
-# ruff: noqa: PTH102, PTH103, PTH106, PTH112, PTH116
+# ruff: noqa: PTH101, PTH102, PTH103, PTH106, PTH112, PTH116
 
 from __future__ import annotations
 
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 
 from holo_infra.plan.file import create
@@ -15,8 +16,8 @@ from holo_infra.plan.site import unwritable
 from holo_infra.plan.survey import EVERY, Identity, Progress, Survey, fault, identity, refuse
 from holo_infra.targets import Files
 
-_MODE = 0o755
-"""Of a new folder, before the umask."""
+_FOLDER, _FILE = 0o755, 0o644
+"""Modes inside the output, whatever the umask: units and rules are read by services' own users."""
 
 
 def check_tree(out: str) -> None:
@@ -40,7 +41,7 @@ def build(
     comes or goes meanwhile.
     """
     exists = os.path.isdir(out)
-    os.makedirs(tree, 0o700 if exists else _MODE)
+    os.makedirs(tree, 0o700 if exists else _FOLDER)
     ours = folders(files)
     lost = folders(found.gone)
     seen: dict[str, Identity] = {}
@@ -49,13 +50,15 @@ def build(
     for folder in sorted(lost - ours, reverse=True):  # inner ones first
         _remove_empty(f"{tree}/{folder}")
     for folder in sorted(ours - seen.keys()):  # outer ones first
-        os.mkdir(f"{tree}/{folder}", _MODE)
+        os.mkdir(f"{tree}/{folder}")
+        inherited = os.stat(f"{tree}/{folder}").st_mode & stat.S_ISGID
+        os.chmod(f"{tree}/{folder}", _FOLDER | inherited)
     done = found.steps + len(files) - len(found.changed)
     for number, path in enumerate(found.changed, done):
         if progress and number % EVERY == 0:
             progress(number, found.steps + len(files))
-        create(f"{tree}/{path}", files[path])
-    create(f"{tree}/{MANIFEST}", render(Manifest(found.digests, found.made_from)))
+        create(f"{tree}/{path}", files[path], _FILE)
+    create(f"{tree}/{MANIFEST}", render(Manifest(found.digests, found.made_from)), _FILE)
     for folder in seen.keys() - folders(found.changed) - lost - {""}:
         time = seen[folder][1]
         os.utime(f"{tree}/{folder}", ns=(time, time))

@@ -64,7 +64,7 @@ def containers(cfg: Holo) -> dict[str, Any]:
                     text("holo/containers/", name, "/identity.env"): {"text": _identity(name, c)},
                     text("holo/containers/", name, "/resolv.conf"): only_if(
                         _resolves(cfg, c),
-                        {"text": join("", map_list(cfg.nameservers, _nameserver))},
+                        {"text": _resolv_conf(cfg)},
                     ),
                 },
             ),
@@ -106,8 +106,8 @@ def _resolves(cfg: Holo, c: ContainerOptions) -> bool:
     return all_(c.network == "private", c.egress == "internet", cfg.nameservers != [])
 
 
-def _nameserver(address: str) -> str:
-    return text("nameserver ", address, "\n")
+def _resolv_conf(cfg: Holo) -> str:
+    return join("", map_list(cfg.nameservers, lambda address: text("nameserver ", address, "\n")))
 
 
 def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
@@ -123,8 +123,8 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
         # Not StopWhenUnneeded: that stops it between a crash of the container and its restart, and
         # the container with it.
         part_of=[text("container@", name, ".service")],
-        # No packet of the container's before there are rules for it, which ExecStartPre makes sure
-        # of. Not Requires: rules that are loaded anew would take the containers down.
+        # No packet of the container's before there are rules for it: ExecStartPre fails without.
+        # Not Requires: rules that are loaded anew would take the containers down.
         after=[FIREWALL],
         wants=[FIREWALL],
         service=[
@@ -133,10 +133,13 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
                 "Type": "oneshot",
                 "RemainAfterExit": True,
                 "ExecStartPre": [
-                    exec_line(exe("nftables", "nft"), "list", "chain", "inet", "holo", "forward"),
+                    exec_line(
+                        *(exe("nftables", "nft"), "get", "element", "inet", "holo", "links"),
+                        text('{ "', link, '" }'),
+                    ),
                     *clean,  # what a crash has left
                 ],
-                "StandardOutput": "null",
+                "StandardOutput": "null",  # nft tells what it finds
                 "ExecStart": [
                     exec_line(ip, "netns", "add", name),
                     exec_line(
@@ -182,6 +185,8 @@ def _container(cfg: Holo, name: str, c: ContainerOptions) -> dict[str, Any]:
         after=concat(["network.target"], when(private, namespace)),
         binds_to=when(private, namespace),
         wanted_by=["multi-user.target"],
+        # Files that are mounted, and stay what they were until then.
+        triggers=concat([_identity(name, c)], when(_resolves(cfg, c), _resolv_conf(cfg))),
         # Exposed to 9.5: systemd-nspawn makes the namespaces, mounts and devices of a machine, and
         # is itself the sandbox of what runs in it, which inherits what is forbidden here.
         service=[

@@ -32,6 +32,8 @@ def _service(name: str, u: UnitOptions) -> dict[str, Any]:
                     command_program(u.exec_start, u.package), tail(u.exec_start)
                 ),
                 "LoadCredential": only_if(u.secrets != [], u.secrets),
+                # Not the unit's own name: a user of the system may have that.
+                "User": default(text("holo-", name)),
                 "Restart": default("always"),
                 "RestartSec": default(2),
                 "KillMode": default("mixed"),

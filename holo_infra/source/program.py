@@ -107,6 +107,7 @@ class _State:
         self._path = list(sys.path)
         self._streams = (sys.stdin, sys.stdout, sys.stderr)
         self._limit = sys.getrecursionlimit()
+        self._folder = Path.cwd()
 
     def restore(self) -> None:
         """Puts everything back, and forgets the modules beside the program.
@@ -118,6 +119,7 @@ class _State:
         for name in [name for name in table if name not in self._builtins]:
             del table[name]
         sys.setrecursionlimit(self._limit)
+        os.chdir(self._folder)
         sys.stdin, sys.stdout, sys.stderr = self._streams
         sys.path[:] = self._path
         for name, module in list(sys.modules.items()):

@@ -86,9 +86,10 @@ def _system(class_name: str) -> Raw:
 def _class_file(fleet: LoweredFleet, name: str, class_: Class) -> str:
     """A module with what containers of a class have in common; name and address come at start."""
     machine = _machine("", class_.system, class_.state_version)
+    machine["networking"]["useDHCP"] = False  # its address comes with its network namespace
     settings = Attrs(
         (
-            ("boot", _set(isContainer=Literal(value=True))),
+            ("boot", _set(isContainer=Literal(value=True), isNspawnContainer=Literal(value=True))),
             *((key, node(value)) for key, value in machine.items()),
             ("holo", set_values(class_.content)),
         ),

@@ -159,6 +159,7 @@ in
 
     boot.enableContainers = bool true;
     boot.isContainer = bool false;
+    boot.isNspawnContainer = bool false;
     boot.kernel.sysctl = option (types.submodule { freeformType = types.attrsOf sysctl; }) { };
 
     environment.etc = attrsOf etcFile;
