@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,7 +105,7 @@ def test_patterns_are_what_ecmascript_and_python_read_alike() -> None:
         assert pattern.endswith(")$")
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@pytest.mark.needs("node")
 @pytest.mark.parametrize("flag", ["", "u"])
 def test_node_compiles_the_patterns_and_matches_the_same(flag: str) -> None:
     texts = [
