@@ -117,8 +117,8 @@ in
     description = "Services of this machine, each a hardened unit.";
     apply = lib.mapAttrs (
       name: value:
-      lib.throwIf (builtins.match "[a-z]([a-z0-9-]{0,198}[a-z0-9])?" name == null) (
-        "holo.units: the name does not match [a-z]([a-z0-9-]{0,198}[a-z0-9])?: " + name
+      lib.throwIf (builtins.match "[a-z]([a-z0-9-]{0,24}[a-z0-9])?" name == null) (
+        "holo.units: the name does not match [a-z]([a-z0-9-]{0,24}[a-z0-9])?: " + name
       ) value
     );
   };

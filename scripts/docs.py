@@ -237,7 +237,8 @@ def section(code: str) -> str:
 def from_tests(code: str) -> Example:
     """The first case that the tests have of a code."""
     what, case = next((what, case) for what, case in CASES.items() if case.code == code)
-    return Example(what, {"fleet.yaml": f"name: test\n{case.fleet.replace(MARK, '').lstrip()}"})
+    files = {"fleet.yaml": f"name: test\n{case.fleet.replace(MARK, '').lstrip()}"}
+    return Example(what, {**files, **({"fleet.lock.json": case.lock} if case.lock else {})})
 
 
 def said(code: str, example: Example) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Mapping
 from ipaddress import IPv4Network
@@ -215,6 +216,19 @@ def test_a_container_that_takes_the_name_of_another_keeps_its_own_numbers_and_st
     assert again.hosts["alpha"].containers == now.hosts["alpha"].containers
 
 
+def test_a_folder_goes_to_one_container_where_the_lock_file_knows_its_first_owner_no_more() -> None:
+    lock = allocated(fleet_of({"db": conductor()}))
+    lock = allocated(fleet_of({"store": conductor(renamed_from="db")}), lock)
+    fleet = fleet_of({"store": conductor(), "other": conductor(renamed_from="db")})
+    containers = allocated(fleet, lock).hosts["alpha"].containers
+    assert {name: c.home or name for name, c in containers.items()} == {
+        "store": "db",
+        "other": "other",
+    }
+    lost = allocated(fleet_of({"other": conductor(renamed_from="db"), "new": conductor()}))
+    assert lost.hosts["alpha"].containers["other"].home == "db"
+
+
 def test_a_renamed_forward_keeps_its_ports() -> None:
     lock = allocated(fleet_of({"a": conductor(), "b": conductor()}))
     renamed = Container(
@@ -250,9 +264,38 @@ def test_a_removed_containers_numbers_are_remembered_as_released() -> None:
 def test_an_explicit_number_wins_over_a_kept_one() -> None:
     lock = allocated(fleet_of({"a": conductor()}))
     taker = Container(forwards={"web": Forward(port=80, host_port=8000)})
-    now = numbers(allocated(fleet_of({"a": conductor(), "b": taker}), lock))
+    fleet = fleet_of({"a": conductor(), "b": taker})
+    made, problems = allocate(fleet, lock)
+    now = numbers(made)
     assert now["b"][1]["web"] == (8000, 80)
     assert now["a"][1]["admin"][0] not in (8000, 4000)
+    assert [problem.code for problem in problems] == ["HI119"]
+    assert allocated(fleet, made) == made  # and is told once
+
+
+def test_a_container_that_loses_its_number_to_a_fixed_one_is_told() -> None:
+    lock = allocated(fleet_of({"a": conductor(), "p": Container(network="lan")}))
+    taker = Container(index=0, forwards={"web": Forward(port=80, host_port=4000, inner_port=81)})
+    packed = Container(network="lan", subnet="10.64.0.0/30")
+    fleet = fleet_of({"a": conductor(), "p": Container(network="lan"), "b": taker, "q": packed})
+    told = sorted((dotted(d.path[3:]), d.message, d.code) for d in refused(fleet, lock))
+    assert told == [
+        ("a", "index 0, which it had, is now fixed for hosts.alpha.containers.b", "HI119"),
+        (
+            "a.forwards.httpgw",
+            "port 4000, which it had, is now fixed for hosts.alpha.containers.b.forwards.web",
+            "HI119",
+        ),
+        ("p", "10.64.0.0/30, which it had, is now fixed for hosts.alpha.containers.q", "HI119"),
+    ]
+    assert not any(problem.is_error for problem in refused(fleet, lock))
+
+
+def test_in_the_hosts_own_network_no_inner_port_is_missed() -> None:
+    shared = Container(network="shared", forwards={"web": Forward(port=9000)})
+    lock = allocated(fleet_of({"a": shared}))
+    listening = Unit(exec_start=["x"], listens=["0.0.0.0:9000"])
+    allocated(fleet_of({"a": shared.model_copy(update={"units": {"u": listening}})}), lock)
 
 
 def test_what_the_host_itself_listens_on_is_given_to_no_forward() -> None:
@@ -387,6 +430,35 @@ def test_a_number_that_two_owners_have_is_told_with_both(number: str, path: str)
     assert diagnostic.code == "HI303"
     assert dotted(diagnostic.path) == path
     assert diagnostic.message.endswith(f" is also {path.replace('containers.c', 'containers.b')}")
+
+
+@pytest.mark.parametrize(
+    ("containers", "path", "message"),
+    [
+        ('"b": {"home": "x"}, "c": {"home": "x"}', "c.home", "folder x is also that of"),
+        ('"b": {"home": "c"}, "c": {"index": 1}', "c", "folder c is also that of"),
+        ('"b": {"index": 1}, "b": {"index": 1}', "b", "b is there twice"),
+        ('"b": {"index": 1}, "b": {"index": 2}', "b", "b is there twice"),
+        ('"b": {"index": 1, "index": 2}', "b.index", "index is there twice"),
+    ],
+)
+def test_a_name_or_folder_that_is_twice_in_the_lock_file_is_told(
+    containers: str, path: str, message: str
+) -> None:
+    text = f'{{"version": 1, "hosts": {{"a": {{"containers": {{{containers}}}}}}}}}'
+    for form in (text, text.encode()):
+        with pytest.raises(FleetError) as refused:
+            read_lock(form, "fleet.lock.json")
+        (diagnostic,) = refused.value.diagnostics
+        assert diagnostic.code == "HI303"
+        assert dotted(diagnostic.path) == f"hosts.a.containers.{path}"
+        assert message in diagnostic.message
+
+
+def test_a_lock_file_of_another_layout_is_read() -> None:
+    lock = allocated(fleet_of({"a": conductor(), "b": conductor(network="lan")}))
+    text = json.dumps(json.loads(render_lock(lock)), indent=1)
+    assert read_lock(text, "lock") == read_lock(text.encode(), "lock") == lock
 
 
 def test_containers_of_equal_content_share_a_class_whatever_their_order() -> None:

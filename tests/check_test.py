@@ -26,9 +26,23 @@ class Case(NamedTuple):
     fleet: str
     message: str
     hint: str
+    lock: str = ""
+    """A lock file that is there before."""
 
 
 UNIT = "{exec_start: [busybox]"
+LOCK = """{
+  "version": 1,
+  "hosts": {
+    "alpha": {
+      "containers": {
+        "a": {"index": 0, "forwards": {"web": {"protocol": "tcp", "host_port": 8000, \
+"inner_port": 9000}}}
+      }
+    }
+  }
+}
+"""
 CASES = {
     "two forwards on one host port": Case(
         "HI101",
@@ -41,6 +55,33 @@ hosts:
 """,
         "port 8080 is taken by hosts.alpha.containers.a.forwards.web",
         "leave host_port out of one of the two",
+    ),
+    "two services of the host's network on one port, of which forwards say": Case(
+        "HI101",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {network: shared, forwards: {web: {port: 8080}}}
+      b: {network: shared, forwards: {web: {port: §8080}}}
+""",
+        "port 8080 is taken by hosts.alpha.containers.a.forwards.web",
+        "have another port",
+    ),
+    "a service of the host's network on a forward's port": Case(
+        "HI101",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a: {{forwards: {{web: {{port: 80, host_port: 8080}}}}}}
+      b:
+        network: shared
+        units: {{api: {UNIT}, listens: ["0.0.0.0:8080"]}}}}
+        forwards: {{api: {{port: §8080}}}}
+""",
+        "port 8080 is taken by hosts.alpha.containers.a.forwards.web",
+        "have another port",
     ),
     "two forwards on one inner port": Case(
         "HI102",
@@ -73,10 +114,21 @@ hosts:
 hosts:
   alpha:
     containers:
-      a: {network: shared, forwards: {§web: {port: 80, bind: 192.0.2.1}}}
+      a: {network: shared, forwards: {web: {port: 80, bind: §192.0.2.1}}}
 """,
         "nothing listens in between",
-        "leave bind and inner_port out",
+        "leave bind out",
+    ),
+    "a probe in the host's network": Case(
+        "HI103",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {network: shared, forwards: {web: {port: 80, probe: §"http:/"}}}
+""",
+        "nothing listens in between",
+        "leave probe out",
     ),
     "a forward on the port of sshd": Case(
         "HI104",
@@ -138,6 +190,35 @@ hosts:
         forwards: {{admin: {{port: 8000, inner_port: §8001}}}}
 """,
         "hosts.alpha.containers.a.units.conductor.listens.0",
+        "another port or address",
+    ),
+    "a service on the container's own address": Case(
+        "HI105",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a:
+        units: {{api: {UNIT}, listens: ["10.0.85.2:9000"]}}}}
+        forwards: {{web: {{port: 80, inner_port: §9000}}}}
+""",
+        "port 9000 of 10.0.85.2 is taken by hosts.alpha.containers.a.units.api.listens.0",
+        "another port or address",
+    ),
+    "a service on the container's own address in a packed network": Case(
+        "HI105",
+        f"""
+networks:
+  lan: {{scheme: packed, pool: 10.64.0.0/16}}
+hosts:
+  alpha:
+    containers:
+      a:
+        network: lan
+        units: {{api: {UNIT}, listens: ["10.64.0.2:9000"]}}}}
+        forwards: {{web: {{port: 80, inner_port: §9000}}}}
+""",
+        "port 9000 of 10.64.0.2 is taken",
         "another port or address",
     ),
     "the 172nd octet container": Case(
@@ -223,6 +304,30 @@ hosts:
         "10.0.85.0/30 lies in 10.0.0.0/16 of hosts.alpha.networks.0",
         "another index, subnet or network",
     ),
+    "an octet subnet that holds another host's address": Case(
+        "HI111",
+        """
+hosts:
+  alpha: {containers: {a: {}, §b: {}}}
+  beta: {address: 10.0.86.1}
+""",
+        "10.0.86.0/30 holds 10.0.86.1 of hosts.beta.address",
+        "another index, subnet or network",
+    ),
+    "a packed subnet that holds a name server": Case(
+        "HI111",
+        """
+networks:
+  lan: {scheme: packed, pool: 10.64.0.0/16}
+hosts:
+  alpha:
+    nameservers: [9.9.9.9, 10.64.0.3]
+    containers:
+      §a: {network: lan}
+""",
+        "10.64.0.0/30 holds 10.64.0.3 of hosts.alpha.nameservers.1",
+        "another index, subnet or network",
+    ),
     "a pool that Docker uses": Case(
         "HI112",
         """
@@ -239,6 +344,28 @@ hosts:
   alpha:
     containers:
       a: {forwards: {web: {port: 80, host_port: §40000}}}
+""",
+        "port 40000",
+        "below 32768",
+    ),
+    "an ephemeral port that is the service's own": Case(
+        "HI113",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {forwards: {§web: {port: 40000}}}
+""",
+        "port 40000",
+        "below 32768",
+    ),
+    "an ephemeral port in the host's network": Case(
+        "HI113",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {network: shared, forwards: {§web: {port: 40000}}}
 """,
         "port 40000",
         "below 32768",
@@ -347,6 +474,46 @@ networks:
 """,
         "the host's own network",
         "another name",
+    ),
+    "a fixed port that the lock file keeps for another container": Case(
+        "HI119",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {forwards: {§web: {port: 80, inner_port: 9000}}}
+      b: {forwards: {web: {port: 80, host_port: 8000}}}
+""",
+        "port 8000, which it had, is now fixed for hosts.alpha.containers.b.forwards.web",
+        "another number",
+        LOCK,
+    ),
+    "a service of the host on a port that the lock file keeps": Case(
+        "HI119",
+        """
+hosts:
+  alpha:
+    listens: ["192.0.2.1:8000"]
+    containers:
+      a: {forwards: {§web: {port: 80}}}
+""",
+        "port 8000, which it had, is now fixed for hosts.alpha.listens.0",
+        "by host_port",
+        LOCK,
+    ),
+    "a service on an inner port that the lock file keeps": Case(
+        "HI119",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a:
+        units: {{api: {UNIT}, listens: ["0.0.0.0:9000"]}}}}
+        forwards: {{§web: {{port: 80}}}}
+""",
+        "port 9000, which it had, is now fixed for hosts.alpha.containers.a.units.api.listens.0",
+        "by inner_port",
+        LOCK,
     ),
     "a peer that is not there": Case(
         "HI201",
@@ -494,6 +661,33 @@ hosts:
         "the state of hosts.alpha.containers.a",
         "different folders",
     ),
+    "a state that another container has by default": Case(
+        "HI212",
+        """
+hosts:
+  alpha: {containers: {a: {state: §/var/lib/holo/state/b}, b: {}}}
+""",
+        "/var/lib/holo/state/b is the state of hosts.alpha.containers.b",
+        "different folders",
+    ),
+    "a state inside another": Case(
+        "HI212",
+        """
+hosts:
+  alpha: {containers: {a: {state: §//srv/x/y/sub}, b: {state: /srv/x}}}
+""",
+        "/srv/x/y/sub lies in /srv/x, the state of hosts.alpha.containers.b",
+        "neither inside the other",
+    ),
+    "a state around all others": Case(
+        "HI212",
+        """
+hosts:
+  alpha: {containers: {a: {}, b: {state: §/var/lib/holo}}}
+""",
+        "/var/lib/holo holds /var/lib/holo/state/a, the state of hosts.alpha.containers.a",
+        "neither inside the other",
+    ),
     "an argument of nspawn that is ours": Case(
         "HI213",
         """
@@ -511,6 +705,33 @@ hosts:
 """,
         "not an option in one word",
         "--bind-ro=/srv",
+    ),
+    "an argument of nspawn without its value": Case(
+        "HI213",
+        """
+hosts:
+  alpha: {containers: {a: {nspawn_args: [§--bind]}}}
+""",
+        "not an option in one word",
+        "--bind-ro=/srv",
+    ),
+    "an argument of nspawn that is cut short": Case(
+        "HI213",
+        """
+hosts:
+  alpha: {containers: {a: {nspawn_args: [--image-policy=root, §--machin=b]}}}
+""",
+        "--machin is short for --machine, which is set for every container",
+        "leave it out",
+    ),
+    "an argument that nspawn does not know": Case(
+        "HI213",
+        """
+hosts:
+  alpha: {containers: {a: {nspawn_args: [§--bnd=/x]}}}
+""",
+        "systemd-nspawn has no option --bnd",
+        "in full",
     ),
     "an address that the host does not have": Case(
         "HI214",
@@ -540,19 +761,64 @@ hosts:
     containers:
       a:
         units:
-          §socat-internal-web-forwarder: {UNIT}}}
-        forwards: {{web: {{port: 80}}}}
+          §socat-internal-w-forwarder: {UNIT}}}
+        forwards: {{w: {{port: 80}}}}
 """,
         "has already",
         "another name",
     ),
+    "a unit of systemd's name": Case(
+        "HI217",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a: {{units: {{§dbus: {UNIT}}}}}}}
+""",
+        "dbus.service is a unit that the container has already",
+        "another name",
+    ),
+    "a name server that only the host can ask": Case(
+        "HI218",
+        """
+hosts:
+  alpha:
+    nameservers: [9.9.9.9, §127.0.0.53]
+    containers: {a: {egress: internet}}
+""",
+        "containers cannot reach 127.0.0.53",
+        "through the network",
+    ),
+    "a name server that is the host": Case(
+        "HI218",
+        """
+hosts:
+  alpha:
+    address: 192.0.2.1
+    nameservers: [§192.0.2.1]
+    containers: {a: {egress: internet}, b: {}}
+""",
+        "it is the host's own address",
+        "through the network",
+    ),
+    "a module in the place of what is written": Case(
+        "HI219",
+        """
+hosts:
+  alpha: {imports: [machines/alpha.nix, §hosts/alpha.nix]}
+""",
+        "hosts/alpha.nix is the name of what `holo compile` writes",
+        "machines/alpha.nix",
+    ),
 }
 
 
-def told(folder: Path, fleet: str) -> list[Diagnostic]:
+def told(folder: Path, fleet: str, lock: str = "") -> list[Diagnostic]:
     """Everything that is told of a fleet, errors and warnings."""
     path = folder / "fleet.yaml"
     path.write_text(f"name: test\n{fleet.replace(MARK, '')}")
+    if lock:
+        (folder / "fleet.lock.json").write_text(lock)
     try:
         return list(compile_fleet(path).warnings)
     except FleetError as error:
@@ -568,7 +834,7 @@ def marked(fleet: str) -> tuple[int, int]:
 @pytest.mark.parametrize("name", CASES)
 def test_a_mistake_is_told_with_code_place_message_and_hint(tmp_path: Path, name: str) -> None:
     case = CASES[name]
-    (diagnostic,) = told(tmp_path, case.fleet)
+    (diagnostic,) = told(tmp_path, case.fleet, case.lock)
     assert diagnostic.code == case.code
     assert diagnostic.place is not None
     assert (diagnostic.place.line, diagnostic.place.column) == marked(case.fleet)
@@ -580,6 +846,17 @@ def test_every_code_of_fleets_and_numbers_has_a_case() -> None:
     codes = {code for code in CATALOGUE if "HI100" < code < "HI300"}
     # HI106 needs 31,744 forwards, and is tested below; HI216 is a command's.
     assert {case.code for case in CASES.values()} == codes - {"HI106", "HI216"}
+
+
+def test_what_only_the_host_asks_may_be_anywhere(tmp_path: Path) -> None:
+    fleet = """
+hosts:
+  alpha: {nameservers: [127.0.0.53], containers: {a: {egress: hub}}}
+  beta: {nameservers: [127.0.0.53], containers: {a: {network: shared}}}
+  gamma: {address: 192.0.2.1}
+hub: gamma
+"""
+    assert told(tmp_path, fleet) == []
 
 
 def test_no_port_that_is_left_is_told(tmp_path: Path) -> None:

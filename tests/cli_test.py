@@ -237,9 +237,11 @@ MISTAKES = {
         "no hyphen last",
     ),
     "two units of one name": (
-        GOOD.replace('units={"web"', 'units={"socat-internal-admin-forwarder"'),
+        GOOD.replace('units={"web"', 'units={"socat-internal-a-forwarder"').replace(
+            '"admin": Forward', '"a": Forward'
+        ),
         ["compile", "FLEET", "--out", "OUT"],
-        "error[HI217] hosts.alpha.containers.web0.units.socat-internal-admin-forwarder",
+        "error[HI217] hosts.alpha.containers.web0.units.socat-internal-a-forwarder",
         "give the unit another name",
     ),
     "a dict changed after the check": (

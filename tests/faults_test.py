@@ -50,6 +50,12 @@ def words(unit: Sections, key: str = "ExecStart") -> list[list[str]]:
     return [json.loads(line) for line in unit["Service"][key]]
 
 
+def listens(unit: Sections) -> str:
+    """What a forwarder listens on: the first of its addresses."""
+    (command,) = words(unit)
+    return next(word for word in command if "-LISTEN:" in word)
+
+
 def clashes(fleet: Fleet) -> list[Diagnostic]:
     allocation, problems = allocate(fleet, Allocation())
     return [*problems, *check_fleet(fleet, allocation)]
@@ -70,7 +76,7 @@ def test_each_container_of_a_host_has_an_address_and_ports_of_its_own() -> None:
     made = units(fleet)
     addresses = {words(made[f"netns-{name}.service"])[2][3] for name in "abc"}
     assert addresses == {"10.0.85.1/30", "10.0.86.1/30", "10.0.87.1/30"}
-    listeners = [words(unit)[0][1] for name, unit in made.items() if name.startswith("socat-")]
+    listeners = [listens(unit) for name, unit in made.items() if name.startswith("socat-")]
     assert len(set(listeners)) == len(listeners) == 6
     holo = read_values(str(nixos(fleets.lowered(fleet), FlakeInputs())["hosts/alpha.nix"]))["holo"]
     assert [holo["containers"][name]["index"] for name in "abc"] == [0, 1, 2]
@@ -116,7 +122,7 @@ def test_our_own_inner_half_leaves_the_services_loopback_address_alone() -> None
     fleet = of_containers(a=gateway)
     assert clashes(fleet) == []
     inner = units(fleet, "containers/a/units")["socat-internal-httpgw-forwarder.service"]
-    assert words(inner)[0][1] == "TCP4-LISTEN:8090,bind=${HOLO_ADDRESS},fork,reuseaddr"
+    assert listens(inner) == "TCP4-LISTEN:8090,bind=${HOLO_ADDRESS},fork,reuseaddr"
 
 
 def test_two_services_on_one_wildcard_port_are_refused_with_both_owners() -> None:
@@ -170,8 +176,8 @@ def test_a_full_host_has_no_two_forwards_on_one_port_and_both_targets_agree() ->
     ports = set()
     for name, container in containers.items():
         for forward, numbers in container["forwards"].items():
-            (command,) = words(made[f"socat-{name}-{forward}.service"])
-            assert command[1] == f"TCP4-LISTEN:{numbers['hostPort']},bind=127.0.0.1,fork,reuseaddr"
+            address = listens(made[f"socat-{name}-{forward}.service"])
+            assert address == f"TCP4-LISTEN:{numbers['hostPort']},bind=127.0.0.1,fork,reuseaddr"
             ports.add(numbers["hostPort"])
     assert len(ports) == 2 * 171
 
@@ -231,8 +237,8 @@ def test_a_forward_listens_on_loopback_unless_told_otherwise() -> None:
     wide = Forward(port=1, bind="0.0.0.0")  # noqa: S104 - on purpose
     world = Container(forwards={"open": wide, "own": Forward(port=2)})
     made = units(of_containers(a=world))
-    assert ",bind=127.0.0.1," in words(made["socat-a-own.service"])[0][1]
-    assert ",bind=0.0.0.0," in words(made["socat-a-open.service"])[0][1]
+    assert ",bind=127.0.0.1," in listens(made["socat-a-own.service"])
+    assert ",bind=0.0.0.0," in listens(made["socat-a-open.service"])
 
 
 # Users' text spliced into source that root evaluates.

@@ -121,9 +121,9 @@ def test_no_yaml_text_makes_the_command_raise(
 ) -> None:
     contents = yaml_texts(random.Random(seed), EACH)
     codes = try_all(Holo(tmp_path / "fleet.yaml", capsys), contents)
-    file = {"HI001", "HI002", "HI005", "HI006", "HI007"}
-    values = {"HI010", "HI011", "HI012", "HI013", "HI015", "HI017"}
-    assert codes.keys() >= {*file, *values, "HI117", "HI203", "HI207", "HI213", "HI214"}
+    # Of each kind, what is common enough to come in every few hundred texts.
+    assert codes.keys() >= {"HI001", "HI002", "HI005", "HI010", "HI011", "HI012", "HI013", "HI015"}
+    assert len(codes) > 15
 
 
 @pytest.mark.parametrize("seed", SEEDS)

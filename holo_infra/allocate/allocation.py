@@ -110,6 +110,9 @@ def _report(scope: Scope, given: Given[str], scheme: str, number: int) -> None:
         message = f"index {index} is that of {dotted(scope.way(other))}"
         hint = "leave index out of one of the two, or give another number"
         scope.tell("HI109", (name, "index"), message, hint)
+    for name, index, taker in given.moved:
+        if taker is not None:  # always: nothing else is reserved
+            scope.tell_moved((name,), f"index {index}", scope.way(taker), "index")
     for name in given.lacking:
         message = f"a host has {number} containers of scheme {scheme}, and no more"
         hint = "give it a network of scheme packed, with a pool"
@@ -125,17 +128,25 @@ def _homes(host: Host, lock: HostNumbers) -> dict[str, str]:
     kept = lock.containers
     homes: dict[str, str] = {}
     new: list[str] = []
+    lost: dict[str, str] = {}  # with a lock file that was lost: those renamed, and from what
     for name, container in host.containers.items():
         known = name
         if container.renamed_from is not None:
             known = known_as(name, container.renamed_from, kept, host.containers)
-            if known not in kept:  # a lock file that was lost
-                known = container.renamed_from
-        if known in kept or known != name:
-            homes[name] = (kept[known].home if known in kept else None) or known
+            if known not in kept:
+                lost[name] = container.renamed_from
+                continue
+        if known in kept:
+            homes[name] = kept[known].home or known
         else:
             new.append(name)
     taken = set(homes.values())
+    for name, known in lost.items():
+        if known in taken:
+            new.append(name)
+        else:
+            homes[name] = known
+            taken.add(known)
     for name in new:
         if name in taken:
             others = (f"{name}-{number}" for number in count(2))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -11,6 +12,10 @@ from holo_infra.allocate.numbers import Allocation, ContainerNumbers, HostNumber
 from holo_infra.diagnostics import Diagnostic, FieldPath, FleetError, Place, dotted
 
 VERSION = 1
+
+_TWO_OWNERS = "give one of the two back its own number, or take it out: it gets a new one"
+_TWO_RESIDENTS = "give one of the two another home, a name that no other container of the host has"
+_WRITTEN_TWICE = "keep one of the two; `holo compile` gives new numbers to what has none"
 
 
 def read_lock(text: str | bytes, place: str) -> Allocation:
@@ -28,19 +33,50 @@ def read_lock(text: str | bytes, place: str) -> Allocation:
     if lock.version != VERSION:
         message = f"version {lock.version} of the lock file is not known"
         raise FleetError([Diagnostic("HI302", ("version",), message, "use a newer holo", where)])
-    if twice := list(_twice(lock)):
-        hint = "give one of the two back its own number, or take it out: it gets a new one"
-        problems = [Diagnostic("HI303", path, told, hint, where) for path, told in twice]
+    problems = [Diagnostic("HI303", *told, where) for told in _twice(lock)]
+    if not _is_rendered(lock, text):  # as we write it, no key is repeated
+        read: _Object = json.loads(text, object_pairs_hook=_Object, parse_int=str, parse_float=str)
+        problems += [
+            Diagnostic("HI303", path, f"{path[-1]} is there twice", _WRITTEN_TWICE, where)
+            for path in _repeated_keys(read)
+        ]
+    if problems:
         raise FleetError(problems)
     return lock
 
 
-def _twice(lock: Allocation) -> Iterator[tuple[FieldPath, str]]:
-    """Numbers that two owners have, as a careless merge leaves them: a path, and what is wrong."""
-    for key in _repeated(_keys(lock)):
+class _Object(list[tuple[str, Any]]):
+    """A JSON object as it is written: of a key that is there twice, a dict would keep the last."""
+
+
+def _is_rendered(lock: Allocation, text: str | bytes) -> bool:
+    rendered = render_lock(lock)
+    return text == (rendered if isinstance(text, str) else rendered.encode())
+
+
+def _repeated_keys(of: _Object, path: FieldPath = ()) -> Iterator[FieldPath]:
+    seen = set()
+    for key, value in of:
+        if key in seen:
+            yield (*path, key)
+        seen.add(key)
+        if isinstance(value, _Object):
+            yield from _repeated_keys(value, (*path, key))
+
+
+def _twice(lock: Allocation) -> Iterator[tuple[FieldPath, str, str]]:
+    """What two owners have, as a careless merge leaves it: a path, what is wrong, and a hint."""
+    for key in dict.fromkeys(_repeated(_keys(lock))):
         first, *others = [path for path, found in _owners(lock) if found == key]
         for path in others:
-            yield path, f"{key[-1]} is also {dotted(first)}"
+            if key[1] == "home":
+                yield (
+                    path,
+                    f"the state folder {key[-1]} is also that of {dotted(first)}",
+                    _TWO_RESIDENTS,
+                )
+            else:
+                yield path, f"{key[-1]} is also {dotted(first)}", _TWO_OWNERS
 
 
 def _repeated(keys: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
@@ -51,7 +87,10 @@ def _repeated(keys: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
 def _keys(lock: Allocation) -> Iterator[tuple[object, ...]]:
     """A key for each number, equal where two may not be."""
     for host_name, host in lock.hosts.items():
+        has_homes = _has_homes(host)
         for name, container in host.containers.items():
+            if has_homes:
+                yield (host_name, "home", container.home or name)
             if container.index is not None:
                 yield (host_name, "index", container.index)
             if container.subnet is not None:
@@ -61,12 +100,20 @@ def _keys(lock: Allocation) -> Iterator[tuple[object, ...]]:
                 yield (host_name, name, ports.protocol, ports.inner_port)
 
 
+def _has_homes(host: HostNumbers) -> bool:
+    """Whether a container has another state folder than that of its own name."""
+    return any(container.home is not None for container in host.containers.values())
+
+
 def _owners(lock: Allocation) -> Iterator[tuple[FieldPath, tuple[object, ...]]]:
     """Each number's field, and the key that `_keys` gives for it, in the same order."""
     keys = _keys(lock)
     for host_name, host in lock.hosts.items():
+        has_homes = _has_homes(host)
         for name, container in host.containers.items():
             path = ("hosts", host_name, "containers", name)
+            if has_homes:
+                yield (path if container.home is None else (*path, "home")), next(keys)
             if container.index is not None:
                 yield (*path, "index"), next(keys)
             if container.subnet is not None:

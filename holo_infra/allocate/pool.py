@@ -25,6 +25,8 @@ class Given(Generic[Owner]):
     """Owner -> number."""
     clashes: list[tuple[Owner, int, Owner]] = field(default_factory=list)
     """An owner whose fixed number another has: owner, number, the other."""
+    moved: list[tuple[Owner, int, Owner | None]] = field(default_factory=list)
+    """An owner whose kept number is fixed for another: owner, number, the other; reserved: None."""
     lacking: list[Owner] = field(default_factory=list)
     """Owners for which no number was left."""
 
@@ -64,6 +66,9 @@ def assign(
         return True
 
     open_wishes = [wish for wish in open_wishes if not take(wish[0], wish[2])]
+    for owner, _, kept, _ in open_wishes:
+        if kept is not None and (kept in holders or kept in reserved):
+            given.moved.append((owner, kept, holders.get(kept)))
     open_wishes = [wish for wish in open_wishes if not take(wish[0], wish[3])]
     if open_wishes:
         _search(given, open_wishes, numbers, taken, (used, released))

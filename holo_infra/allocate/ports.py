@@ -14,7 +14,7 @@ from holo_infra.allocate.numbers import (
 )
 from holo_infra.allocate.pool import Given, Owner, Wish, assign
 from holo_infra.allocate.scope import SHARED, Scope, known_as, listener
-from holo_infra.diagnostics import dotted
+from holo_infra.diagnostics import FieldPath, dotted
 from holo_infra.model.fleet import Container, Forward
 
 Key = tuple[str, str]
@@ -24,7 +24,6 @@ Key = tuple[str, str]
 def host_ports(scope: Scope) -> dict[Key, int]:
     """Each port of a protocol once on the host, by container and forward."""
     wishes: dict[str, list[Wish[Key]]] = {protocol: [] for protocol in PROTOCOLS}
-    heard = [*scope.host.listens]
     for name, container in scope.host.containers.items():
         shared = container.network == SHARED
         kept = scope.before.get(name, NOTHING).forwards
@@ -33,20 +32,17 @@ def host_ports(scope: Scope) -> dict[Key, int]:
             ports = _kept(kept, key, forward, container.forwards) if kept else None
             before = ports.host_port if ports else None
             wishes[forward.protocol].append(((name, key), fixed, before, forward.port))
-        if shared:
-            heard += [text for unit in container.units.values() for text in unit.listens]
-    reserved = {listener(text)[1:] for text in heard}
+    heard = _heard_on_host(scope)
     used = used_ports(scope.lock)
     numbers: dict[Key, int] = {}
     for protocol in PROTOCOLS:
         asked = wishes[protocol]
         released = scope.lock.released_ports.get(protocol) or []
-        taken = {port for port, of in reserved if of == protocol}
-        given = assign(asked, PORTS, used[protocol], released, taken)
+        given = assign(asked, PORTS, used[protocol], released, heard[protocol])
         numbers |= given.numbers
-        if given.clashes or given.lacking:
+        if given.clashes or given.lacking or given.moved:
             ways = {owner: (owner[0], "forwards", owner[1]) for owner, _, _, _ in asked}
-            _report(scope, given, ways, "HI101")
+            _report(scope, given, ways, heard[protocol], "HI101")
     return numbers
 
 
@@ -62,28 +58,47 @@ def inner_ports(scope: Scope, name: str, container: Container) -> dict[str, int]
         wishes.append((key, forward.inner_port, kept, natural))
     # Nearly always everybody has what it would like best.
     numbers = {key: fixed or kept or natural or 0 for key, fixed, kept, natural in wishes}
-    heard = _heard(container)
+    heard = _heard_inside(name, container)
     if not heard and len({*numbers.values()}) == len(numbers):
         return numbers
     numbers = {}
     for protocol in PROTOCOLS:
         asked = [wish for wish in wishes if forwards[wish[0]].protocol == protocol]
-        taken = {port for port, of in heard if of == protocol}
+        taken = {port: scope.way(*way) for (port, of), way in heard.items() if of == protocol}
         given = assign(asked, PORTS, reserved=taken)
         numbers |= given.numbers
-        if given.clashes or given.lacking:
+        if container.network == SHARED:
+            continue  # nothing listens in between; `check` refuses an inner port that is given
+        if given.clashes or given.lacking or given.moved:
             ways = {owner: (name, "forwards", owner) for owner, _, _, _ in asked}
-            _report(scope, given, ways, "HI102")
+            _report(scope, given, ways, taken, "HI102")
     return numbers
 
 
-def _heard(container: Container) -> set[tuple[int, str]]:
-    """Ports and protocols on which units listen on more than 127.0.0.1."""
-    heard = set()
-    for unit in container.units.values():
-        for address, port, protocol in map(listener, unit.listens):
+def _heard_on_host(scope: Scope) -> dict[str, dict[int, FieldPath]]:
+    """Ports on which something listens besides forwards: by protocol, with what says so."""
+    heard: dict[str, dict[int, FieldPath]] = {protocol: {} for protocol in PROTOCOLS}
+    for position, text in enumerate(scope.host.listens):
+        _, port, protocol = listener(text)
+        heard[protocol].setdefault(port, (*scope.path, "listens", position))
+    for name, container in scope.host.containers.items():
+        if container.network == SHARED:
+            for unit_name, unit in container.units.items():
+                for position, text in enumerate(unit.listens):
+                    _, port, protocol = listener(text)
+                    way = scope.way(name, "units", unit_name, "listens", position)
+                    heard[protocol].setdefault(port, way)
+    return heard
+
+
+def _heard_inside(name: str, container: Container) -> dict[tuple[int, str], FieldPath]:
+    """Ports and protocols on which units listen on more than 127.0.0.1, and where they say so."""
+    heard: dict[tuple[int, str], FieldPath] = {}
+    for unit_name, unit in container.units.items():
+        for position, text in enumerate(unit.listens):
+            address, port, protocol = listener(text)
             if not address.startswith("127."):
-                heard.add((port, protocol))
+                heard[port, protocol] = (name, "units", unit_name, "listens", position)
     return heard
 
 
@@ -110,13 +125,21 @@ def _report(
     scope: Scope,
     given: Given[Owner],
     ways: Mapping[Owner, tuple[str, ...]],
+    heard: Mapping[int, FieldPath],
     code: str,
 ) -> None:
     field = "host_port" if code == "HI101" else "inner_port"
     for owner, number, other in given.clashes:
         message = f"port {number} is taken by {dotted(scope.way(*ways[other]))}"
-        hint = f"leave {field} out of one of the two, or give another number"
-        scope.tell(code, (*ways[owner], field), message, hint)
+        if scope.host.containers[ways[owner][0]].network == SHARED and code == "HI101":
+            hint = "let one of the two have another port: the service itself listens on the host"
+            scope.tell(code, (*ways[owner], "port"), message, hint)
+        else:
+            hint = f"leave {field} out of one of the two, or give another number"
+            scope.tell(code, (*ways[owner], field), message, hint)
+    for owner, number, taker in given.moved:
+        now = heard[number] if taker is None else scope.way(*ways[taker])
+        scope.tell_moved(ways[owner], f"port {number}", now, field)
     for owner in given.lacking:
         message = f"no port is left between {PORTS[0]} and {PORTS[-1]}"
         scope.tell("HI106", ways[owner], message, "move containers to another host")

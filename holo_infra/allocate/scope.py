@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from holo_infra.allocate.numbers import ContainerNumbers, HostNumbers
-from holo_infra.diagnostics import Diagnostic, FieldPath
+from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.model.fleet import Fleet, Host, Network
 
 SHARED = "shared"
@@ -26,13 +26,19 @@ class Scope(NamedTuple):
     """What containers had, by their present names; those that the lock file does not know lack."""
     problems: list[Diagnostic]
 
-    def way(self, *rest: str) -> FieldPath:
+    def way(self, *rest: str | int) -> FieldPath:
         """The path of a container's field."""
         return (*self.path, "containers", *rest)
 
     def tell(self, code: str, rest: tuple[str, ...], message: str, hint: str) -> None:
         """Tells what is wrong with a container's field."""
         self.problems.append(Diagnostic(code, self.way(*rest), message, hint))
+
+    def tell_moved(self, rest: tuple[str, ...], number: str, other: FieldPath, field: str) -> None:
+        """Tells that a number which the lock file keeps for an owner is now fixed for another."""
+        message = f"{number}, which it had, is now fixed for {dotted(other)}"
+        hint = f"choose another number there, or say by {field} which one this has from now on"
+        self.tell("HI119", rest, message, hint)
 
 
 def known_as(

@@ -77,6 +77,11 @@ def _report(scopes: Mapping[str, Scope], network: str, pool: Block, given: Given
         message = f"{_subnet(pool, slot)} is that of {dotted(scopes[other_host].way(other))}"
         hint = "leave subnet out of one of the two, or give another /30"
         scopes[host].tell("HI110", (name, "subnet"), message, hint)
+    for (host, name), slot, taker in given.moved:
+        if taker is not None:  # always: nothing else is reserved
+            other_host, other = taker
+            now = scopes[other_host].way(other)
+            scopes[host].tell_moved((name,), str(_subnet(pool, slot)), now, "subnet")
     for host, name in given.lacking:
         message = f"network {network} has {pool.size // SUBNET} subnets in {pool}, all are taken"
         scopes[host].tell("HI108", (name,), message, "give the network a larger pool")

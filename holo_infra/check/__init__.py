@@ -18,5 +18,5 @@ def check_fleet(fleet: Fleet, allocation: Allocation, *, whole: bool = True) -> 
     return [
         *check_addresses(fleet, allocation),
         *check_listeners(fleet, allocation),
-        *check_references(fleet, whole=whole),
+        *check_references(fleet, allocation, whole=whole),
     ]

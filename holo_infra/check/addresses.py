@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
+from typing import NamedTuple
 
 from holo_infra.allocate import Allocation, ContainerNumbers
 from holo_infra.allocate.addresses import SUBNET, Block, block, is_aligned, number, octet
+from holo_infra.allocate.numbers import OCTET_INDICES
 from holo_infra.allocate.scope import SHARED, networks_of
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.model.fleet import Container, Fleet, Host, Network
@@ -23,6 +25,16 @@ SUSPECTS = {
 """Networks that software takes without asking, and which."""
 
 _UNUSABLE = [block(network) for network in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")]
+_OCTETS = frozenset(octet(index).start // SUBNET for index in OCTET_INDICES)
+
+
+class Around(NamedTuple):
+    """Addresses that no container may have."""
+
+    found: Mapping[int, tuple[str, FieldPath]]
+    """The address and whose it is, by the number of its /30."""
+    meets_octets: bool
+    """Whether one is among those of scheme `octet`."""
 
 
 def check_addresses(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic]:
@@ -31,14 +43,23 @@ def check_addresses(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic
     networks = networks_of(fleet)
     addresses: dict[str, str] = {}
     for name, host in fleet.hosts.items():
-        path = ("hosts", name)
         if host.address is not None:
             other = addresses.setdefault(host.address, name)
             if other != name:
                 message = f"{host.address} is the address of hosts.{other}"
-                where = (*path, "address")
+                where = ("hosts", name, "address")
                 yield Diagnostic("HI211", where, message, "correct one of the two")
-        yield from _host(path, host, allocation.hosts[name].containers, networks)
+    of_hosts = _around((address, ("hosts", name, "address")) for address, name in addresses.items())
+    for name, host in fleet.hosts.items():
+        path = ("hosts", name)
+        yield from _host(path, host, allocation.hosts[name].containers, networks, of_hosts)
+        if host.nameservers:
+            yield from _nameservers(path, host)
+
+
+def _around(addresses: Iterable[tuple[str, FieldPath]]) -> Around:
+    found = {number(address) // SUBNET: (address, owner) for address, owner in addresses}
+    return Around(found, not _OCTETS.isdisjoint(found))
 
 
 def _pools(fleet: Fleet) -> Iterator[Diagnostic]:
@@ -91,6 +112,7 @@ def _host(
     host: Host,
     given: Mapping[str, ContainerNumbers],
     networks: Mapping[str, Network],
+    of_hosts: Around,
 ) -> Iterator[Diagnostic]:
     own: list[tuple[FieldPath, Block]] = []
     for position, text in enumerate(host.networks):
@@ -100,11 +122,14 @@ def _host(
             yield Diagnostic("HI116", where, f"{text}: {fault}", hint)
         else:
             own.append((where, block(text)))
-    if host.address is not None:
-        own.append(((*path, "address"), Block(number(host.address), 1)))
+    servers = enumerate(host.nameservers)
+    of_servers = _around((server, (*path, "nameservers", n)) for n, server in servers)
     packed = {name: block(c.subnet) for name, c in given.items() if c.subnet is not None}
-    if own or packed:
-        yield from _subnets(path, _octets(host, given, networks), packed, own)
+    if own or packed or of_hosts.meets_octets or of_servers.meets_octets:
+        octets = _octets(host, given, networks)
+        yield from _overlaps(path, octets, packed)
+        around = (of_hosts, of_servers)
+        yield from _intruders(path, {**octets, **packed}, own, around)
     for name, container in host.containers.items():
         if container.network not in networks and container.network != SHARED:
             known = ", ".join(sorted({*networks, SHARED}))
@@ -130,19 +155,33 @@ def _octets(
     }
 
 
-def _subnets(
+def _intruders(
+    path: FieldPath,
+    subnets: Mapping[str, Block],
+    own: list[tuple[FieldPath, Block]],
+    around: tuple[Around, Around],
+) -> Iterator[Diagnostic]:
+    """Subnets in which something else is, beside the container."""
+    of_hosts, of_servers = (addresses.found for addresses in around)
+    for name, subnet in subnets.items():
+        fault = None
+        slot = subnet.start // SUBNET
+        if found := of_hosts.get(slot) or of_servers.get(slot):
+            fault = f"holds {found[0]} of {dotted(found[1])}"
+        for owner, taken in own:
+            if subnet.overlaps(taken):
+                fault = f"lies in {taken} of {dotted(owner)}"
+        if fault:
+            hint = "give the container another index, subnet or network"
+            yield Diagnostic("HI111", (*path, "containers", name), f"{subnet} {fault}", hint)
+
+
+def _overlaps(
     path: FieldPath,
     octets: Mapping[str, Block],
     packed: Mapping[str, Block],
-    own: list[tuple[FieldPath, Block]],
 ) -> Iterator[Diagnostic]:
-    """Overlaps of a host's subnets with each other and with the host's own networks."""
-    for name, subnet in {**octets, **packed}.items():
-        for owner, taken in own:
-            if subnet.overlaps(taken):
-                message = f"{subnet} lies in {taken} of {dotted(owner)}"
-                hint = "give the container another index, subnet or network"
-                yield Diagnostic("HI111", (*path, "containers", name), message, hint)
+    """Overlaps of a host's subnets with each other."""
     owners = {subnet.start: name for name, subnet in octets.items()}
     for name, subnet in packed.items():
         if other := owners.get(subnet.start):
@@ -164,3 +203,20 @@ def _subnet(path: FieldPath, container: Container, network: Network) -> Iterator
     elif network.pool is not None and not subnet.overlaps(block(network.pool)):
         message = f"{container.subnet} is not in the pool {network.pool} of {container.network}"
         yield Diagnostic("HI115", where, message, "give a /30 of the pool, or leave subnet out")
+
+
+def _nameservers(path: FieldPath, host: Host) -> Iterator[Diagnostic]:
+    """Name servers that the host can ask, and its containers cannot."""
+    containers = host.containers.values()
+    if not any(c.egress == "internet" and c.network != SHARED for c in containers):
+        return
+    for position, server in enumerate(host.nameservers):
+        fault = None
+        if server == host.address:
+            fault = "the host's own address"
+        elif any(Block(number(server), 1).overlaps(other) for other in _UNUSABLE):
+            fault = "no address on a network"
+        if fault:
+            message = f"containers cannot reach {server}: it is {fault}"
+            hint = "give the address of a server that is reached through the network"
+            yield Diagnostic("HI218", (*path, "nameservers", position), message, hint)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from holo_infra.allocate import Allocation, ContainerNumbers
-from holo_infra.allocate.addresses import block, number
+from holo_infra.allocate.addresses import block, number, octet, quad
+from holo_infra.allocate.numbers import OCTET_INDICES
 from holo_infra.allocate.scope import SHARED, listener
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.model.fleet import Container, Fleet, Forward, Host
 
 ANY = "0.0.0.0"  # noqa: S104 - the wildcard as it is written, nothing is bound to it
 LOOPBACK = "127.0.0.1"
-EPHEMERAL = frozenset(range(32768, 61000))
+EPHEMERAL = range(32768, 61000)
 """Linux's `net.ipv4.ip_local_port_range`, unless it is changed."""
 
 
@@ -35,11 +36,9 @@ def check_listeners(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic
     """What cannot listen beside something else, on hosts and in containers."""
     for name, host in fleet.hosts.items():
         path = ("hosts", name)
-        others = [*_of_host(path, host)]
+        others = [*_of_host(path, host, allocation.hosts[name].containers)]
         yield from _clashes("HI104", others)
-        by_port: dict[tuple[str, int], list[Listener]] = {}
-        for other in others:
-            by_port.setdefault((other.protocol, other.port), []).append(other)
+        by_port = _by_port(others)
         for container_name, container in host.containers.items():
             where = (*path, "containers", container_name)
             if container.network == SHARED:
@@ -53,8 +52,10 @@ def check_listeners(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic
                     owner = (*where, "forwards", key, "host_port")
                     listener_ = Listener(forward.protocol, port, forward.bind, owner)
                     yield from _clash("HI104", listener_, found)
-                if forward.bind != LOOPBACK or forward.host_port in EPHEMERAL:
-                    yield from _forward((*where, "forwards", key), host, forward)
+                if port >= EPHEMERAL.start:
+                    yield from _ephemeral((*where, "forwards", key), forward, port)
+                if forward.bind != LOOPBACK and not _has(host, forward.bind):
+                    yield _unknown((*where, "forwards", key, "bind"), forward.bind)
             # Without a word of its units, its services are on 127.0.0.1, its forwards are not.
             for unit in container.units.values():
                 if unit.listens:
@@ -62,14 +63,33 @@ def check_listeners(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic
                     break
 
 
-def _of_host(path: FieldPath, host: Host) -> Iterator[Listener]:
+def _by_port(listeners: list[Listener]) -> dict[tuple[str, int], list[Listener]]:
+    found: dict[tuple[str, int], list[Listener]] = {}
+    for one in listeners:
+        found.setdefault((one.protocol, one.port), []).append(one)
+    return found
+
+
+def _of_host(
+    path: FieldPath,
+    host: Host,
+    numbers: Mapping[str, ContainerNumbers],
+) -> Iterator[Listener]:
     """What listens on the host besides forwards."""
     for position, text in enumerate(host.listens):
         address, port, protocol = listener(text)
         yield Listener(protocol, port, address, (*path, "listens", position))
     for name, container in host.containers.items():
         if container.network == SHARED:
-            yield from _of_services((*path, "containers", name), container)
+            # Of a port that another forward has as well, `allocate` has told already.
+            told = {
+                (forward.port, forward.protocol)
+                for key, forward in container.forwards.items()
+                if not numbers[name].forwards[key].host_port
+            }
+            for found in _of_services((*path, "containers", name), container):
+                if (found.port, found.protocol) not in told:
+                    yield found
 
 
 def _of_container(
@@ -77,11 +97,22 @@ def _of_container(
     container: Container,
     numbers: ContainerNumbers,
 ) -> Iterator[Listener]:
-    yield from _of_services(path, container)
+    services = [*_of_services(path, container)]
+    yield from services
+    beyond = {service.port for service in services if not service.address.startswith("127.")}
     for key, ports in numbers.forwards.items():
-        if ports.inner_port:
+        if ports.inner_port in beyond:  # else nothing can be in its way
             owner = (*path, "forwards", key, "inner_port")
-            yield Listener(ports.protocol, ports.inner_port, "its own address", owner)
+            yield Listener(ports.protocol, ports.inner_port, _address(numbers), owner)
+
+
+def _address(numbers: ContainerNumbers) -> str:
+    """A container's address; where it could not be given, `allocate` has told."""
+    if numbers.subnet is not None:
+        return quad(block(numbers.subnet).start + 2)
+    if numbers.index is not None and numbers.index in OCTET_INDICES:
+        return quad(octet(numbers.index).start + 2)
+    return "its own address"
 
 
 def _of_services(path: FieldPath, container: Container) -> Iterator[Listener]:
@@ -133,21 +164,31 @@ def _shared(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
             )
             hint = f"leave host_port out: the service itself listens on port {forward.port}"
             yield Diagnostic("HI103", (*where, "host_port"), message, hint)
-        if forward.inner_port is not None or forward.bind != LOOPBACK:
+        given = {
+            "bind": forward.bind != LOOPBACK,
+            "inner_port": forward.inner_port is not None,
+            "probe": forward.probe != "tcp",
+        }
+        for field in (field for field, is_given in given.items() if is_given):
             message = "the network is the host's: nothing listens in between"
-            hint = "leave bind and inner_port out: the service itself listens on the host"
-            yield Diagnostic("HI103", where, message, hint)
+            hint = f"leave {field} out: the service itself listens on the host"
+            yield Diagnostic("HI103", (*where, field), message, hint)
+        yield from _ephemeral(where, forward, forward.port)
 
 
-def _forward(path: FieldPath, host: Host, forward: Forward) -> Iterator[Diagnostic]:
-    if forward.host_port is not None and forward.host_port in EPHEMERAL:
-        message = f"port {forward.host_port} is one that the kernel gives to connections"
-        hint = f"use a port below {min(EPHEMERAL)}"
-        yield Diagnostic("HI113", (*path, "host_port"), message, hint)
-    if forward.bind != LOOPBACK and not _has(host, forward.bind):
-        message = f"the host says of no address or network of its own that holds {forward.bind}"
-        hint = "correct bind, or add the network to the host's networks"
-        yield Diagnostic("HI214", (*path, "bind"), message, hint)
+def _ephemeral(path: FieldPath, forward: Forward, port: int) -> Iterator[Diagnostic]:
+    """Tells of a host's port that may be in use when it is needed."""
+    if port in EPHEMERAL:
+        where = path if forward.host_port is None else (*path, "host_port")
+        message = f"port {port} is one that the kernel gives to connections"
+        hint = f"use a port of the host that is below {EPHEMERAL.start}"
+        yield Diagnostic("HI113", where, message, hint)
+
+
+def _unknown(path: FieldPath, address: str) -> Diagnostic:
+    message = f"the host says of no address or network of its own that holds {address}"
+    hint = "correct bind, or add the network to the host's networks"
+    return Diagnostic("HI214", path, message, hint)
 
 
 def _has(host: Host, address: str) -> bool:

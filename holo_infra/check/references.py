@@ -1,96 +1,40 @@
-"""What parts of a fleet say of each other: peers, the hub, earlier names, secrets, mounts."""
+"""What parts of a fleet say of each other: peers, the hub, earlier names, folders, modules."""
 
 from __future__ import annotations
 
-import posixpath
-import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping
 
+from holo_infra.allocate import Allocation, ContainerNumbers
 from holo_infra.allocate.scope import SHARED
+from holo_infra.check.containers import check_container, normal, renames
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
-from holo_infra.model.fleet import Container, Fleet, Host
-from holo_infra.model.unit import Unit
+from holo_infra.lower.fleet import STATES
+from holo_infra.model.fleet import Fleet, Host
 
-STORE = "/nix/store"
-NEEDED = (
-    *("/dev", "/etc/holo", "/etc/systemd/system", "/etc/systemd/system-preset", STORE),
-    *("/proc", "/run", "/sys", "/usr", "/var/lib"),
-)
-"""What is at these places of a container, it cannot do without."""
-NEEDED_WHOLE = ("/etc/holo", "/etc/systemd/system", "/etc/systemd/system-preset", STORE)
-"""The same, with all below."""
-
-FIELDS = {"Environment": "environment", "ExecStart": "exec_start", "LoadCredential": "secrets"}
-"""Directives that a field of the unit sets."""
-
-OURS_BEGIN = ("systemd-", "socat-internal-")
-"""How the names of units begin that a container has besides the user's."""
-
-_LONG_OPTION = re.compile(r"--[a-z][a-z-]*(=.*)?", re.DOTALL)
-OURS = frozenset(
-    [
-        "as-pid2",
-        "boot",
-        "directory",
-        "ephemeral",
-        "help",
-        "image",
-        "keep-unit",
-        "kill-signal",
-        "link-journal",
-        "machine",
-        "network-bridge",
-        "network-interface",
-        "network-ipvlan",
-        "network-macvlan",
-        "network-namespace-path",
-        "network-veth",
-        "network-veth-extra",
-        "network-zone",
-        "notify-ready",
-        "oci-bundle",
-        "port",
-        "private-network",
-        "register",
-        "resolv-conf",
-        "root-hash",
-        "settings",
-        "template",
-        "timezone",
-        "version",
-        "volatile",
-    ]
-)
-"""Options of systemd-nspawn that say how a container boots, and where."""
+WRITTEN = ("hosts/", "classes/", "systemd/")
+"""Folders of the output folder that are ours."""
 
 
-def check_references(fleet: Fleet, *, whole: bool) -> Iterator[Diagnostic]:
+def check_references(
+    fleet: Fleet,
+    allocation: Allocation,
+    *,
+    whole: bool,
+) -> Iterator[Diagnostic]:
     """What refers to something that is not there, or is not what it is taken for."""
-    yield from _renames((), "hosts", fleet.hosts)
+    yield from renames((), "hosts", fleet.hosts)
     yield from _hub(fleet, whole=whole)
     for name, host in fleet.hosts.items():
         path = ("hosts", name)
-        yield from _renames(path, "containers", host.containers)
-        yield from _states(path, host)
+        yield from _imports(path, host)
+        yield from renames(path, "containers", host.containers)
+        has_states = False
         for container_name, container in host.containers.items():
-            yield from _container((*path, "containers", container_name), container, host, whole)
-
-
-def _renames(path: FieldPath, kind: str, parts: Mapping[str, Any]) -> Iterator[Diagnostic]:
-    """Earlier names, of which each may go to one new name only."""
-    renamed: dict[str, str] = {}
-    for name, part in parts.items():
-        if part.renamed_from is None:
-            continue
-        where = (*path, kind, name, "renamed_from")
-        if part.renamed_from in parts:
-            there = dotted((*path, kind, part.renamed_from))
-            hint = "take renamed_from out, or the other"
-            yield Diagnostic("HI204", where, f"{there} is still there", hint)
-        elif (other := renamed.setdefault(part.renamed_from, name)) != name:
-            message = f"{dotted((*path, kind, other))} was renamed from {part.renamed_from} too"
-            yield Diagnostic("HI205", where, message, "take it out of one of the two")
+            where = (*path, "containers", container_name)
+            has_states = has_states or container.state is not None
+            yield from check_container(where, container, host, whole=whole)
+        if has_states:  # `allocate` keeps the others apart
+            yield from _states(path, host, allocation.hosts[name].containers)
 
 
 def _hub(fleet: Fleet, *, whole: bool) -> Iterator[Diagnostic]:
@@ -115,139 +59,44 @@ def _hub(fleet: Fleet, *, whole: bool) -> Iterator[Diagnostic]:
                 yield Diagnostic("HI203", where, fault, hint)
 
 
-def _states(path: FieldPath, host: Host) -> Iterator[Diagnostic]:
-    owners: dict[str, str] = {}
-    for name, container in host.containers.items():
-        if container.state is not None:
-            other = owners.setdefault(posixpath.normpath(container.state), name)
-            if other != name:
-                message = (
-                    f"{container.state} is the state of {dotted((*path, 'containers', other))}"
-                )
-                where = (*path, "containers", name, "state")
-                yield Diagnostic("HI212", where, message, "give the two different folders")
+def _imports(path: FieldPath, host: Host) -> Iterator[Diagnostic]:
+    for position, module in enumerate(host.imports):
+        if module == "flake.nix" or module.startswith(WRITTEN):
+            message = f"{module} is the name of what `holo compile` writes"
+            hint = "keep the module elsewhere in the output folder, e.g. machines/alpha.nix"
+            yield Diagnostic("HI219", (*path, "imports", position), message, hint)
 
 
-def _container(
+def _states(
     path: FieldPath,
-    container: Container,
     host: Host,
-    whole: bool,  # noqa: FBT001 - private, and called once
+    numbers: Mapping[str, ContainerNumbers],
 ) -> Iterator[Diagnostic]:
-    if container.network == SHARED:
-        yield from _shared(path, container)
-    elif container.egress == "internet" and not host.nameservers:
-        message = "the container will find no address of a name: its host has no nameservers"
-        yield Diagnostic("HI215", (*path, "egress"), message, "give the host nameservers")
-    if container.allowed_peers:
-        yield from _peers(path, container, host, whole)
-    for forward in container.forwards.values():
-        if forward.renamed_from is not None or forward.protocol == "udp":
-            yield from _renames(path, "forwards", container.forwards)
-            yield from _probes(path, container)
-            break
-    if container.secrets:
-        yield from _secrets(path, container)
-    yield from _units(path, container)
-    for inside in container.bind_mounts:
-        yield from _mount((*path, "bind_mounts", inside), inside)
-    for position, argument in enumerate(container.nspawn_args):
-        yield from _nspawn_argument((*path, "nspawn_args", position), argument)
+    """State folders that another container has, or that lie in another's."""
+
+    def apart(name: str, other: str, fault: str) -> Diagnostic:
+        message = f"{fault} the state of {dotted((*path, 'containers', other))}"
+        where = (*path, "containers", name, "state")
+        hint = "give the two different folders, neither inside the other"
+        return Diagnostic("HI212", where, message, hint)
+
+    given = {n: normal(c.state) for n, c in host.containers.items() if c.state is not None}
+    owners = {f"{STATES}/{numbers[n].home or n}": n for n in host.containers if n not in given}
+    default = next(iter(owners.items()), None)
+    for name, folder in given.items():
+        if (other := owners.setdefault(folder, name)) != name:
+            yield apart(name, other, f"{folder} is")
+    for name, folder in given.items():
+        if above := _above(folder, owners):
+            yield apart(name, owners[above], f"{folder} lies in {above},")
+    if default and (above := _above(default[0], owners)):  # the others lie beside it
+        yield apart(owners[above], default[1], f"{above} holds {default[0]},")
 
 
-def _probes(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
-    for key, forward in container.forwards.items():
-        if forward.protocol == "udp" and forward.probe.startswith("http:"):
-            where = (*path, "forwards", key, "probe")
-            hint = "leave probe out: a UDP forward counts as ready at once"
-            yield Diagnostic("HI210", where, "a UDP service answers no HTTP request", hint)
-
-
-def _secrets(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
-    for secret, source in container.secrets.items():
-        if f"{posixpath.normpath(source)}/".startswith(f"{STORE}/"):
-            hint = "keep it outside the store, e.g. below /run/keys"
-            message = f"every user of the machine can read {source}"
-            yield Diagnostic("HI206", (*path, "secrets", secret), message, hint)
-
-
-def _shared(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
-    fields = {
-        "egress": container.egress != "none",
-        "isolated": not container.isolated,
-        "allowed_peers": bool(container.allowed_peers),
-        "index": container.index is not None,
-        "subnet": container.subnet is not None,
-    }
-    for field in (field for field, is_set in fields.items() if is_set):
-        message = "the container is in the host's own network"
-        hint = f"leave {field} out, or give the container a private network"
-        yield Diagnostic("HI202", (*path, field), message, hint)
-
-
-def _peers(
-    path: FieldPath,
-    container: Container,
-    host: Host,
-    whole: bool,  # noqa: FBT001 - private, and called once
-) -> Iterator[Diagnostic]:
-    for position, peer in enumerate(container.allowed_peers):
-        where = (*path, "allowed_peers", position)
-        if peer == path[-1]:
-            yield Diagnostic("HI201", where, "a container is no peer of itself", "leave it out")
-        elif peer not in host.containers:
-            if whole:
-                known = ", ".join(sorted(set(host.containers) - {str(path[-1])})) or "none"
-                message = f"the host has no container {peer}"
-                yield Diagnostic("HI201", where, message, f"containers: {known}")
-        elif host.containers[peer].network == SHARED:
-            message = f"{peer} is in the host's own network"
-            hint = "reach it by a forward, or give it a private network"
-            yield Diagnostic("HI201", where, message, hint)
-
-
-def _units(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
-    for name, unit in container.units.items():
-        if unit.secrets or unit.settings or name.startswith(OURS_BEGIN):
-            yield from _unit((*path, "units", name), name, unit, container)
-
-
-def _unit(path: FieldPath, name: str, unit: Unit, container: Container) -> Iterator[Diagnostic]:
-    for position, secret in enumerate(unit.secrets):
-        if secret not in container.secrets:
-            known = ", ".join(sorted(container.secrets)) or "none"
-            where = (*path, "secrets", position)
-            message = f"the container has no secret {secret}"
-            yield Diagnostic("HI207", where, message, f"secrets of the container: {known}")
-    for directive in unit.settings:
-        if directive in FIELDS:
-            message = f"{directive} is what the unit's {FIELDS[directive]} says"
-            where = (*path, "settings", directive)
-            yield Diagnostic("HI208", where, message, f"use {FIELDS[directive]}")
-    if name.startswith("systemd-") or name in _forwarders(container):
-        message = f"{name}.service is a unit that the container has already"
-        yield Diagnostic("HI217", path, message, "give the unit another name")
-
-
-def _forwarders(container: Container) -> set[str]:
-    return {f"socat-internal-{forward}-forwarder" for forward in container.forwards}
-
-
-def _mount(path: FieldPath, inside: str) -> Iterator[Diagnostic]:
-    place = posixpath.normpath(inside)
-    for needed in NEEDED:
-        covers = place == "/" or f"{needed}/".startswith(f"{place}/")
-        if covers or (needed in NEEDED_WHOLE and place.startswith(f"{needed}/")):
-            message = f"{inside} covers {needed}, which the container needs"
-            yield Diagnostic("HI209", path, message, "mount it somewhere else, e.g. below /srv")
-            return
-
-
-def _nspawn_argument(path: FieldPath, argument: str) -> Iterator[Diagnostic]:
-    if not _LONG_OPTION.fullmatch(argument):
-        message = f"{argument!r} is not an option in one word"
-        hint = "write long options with their value: --bind-ro=/srv"
-        yield Diagnostic("HI213", path, message, hint)
-    elif (option := argument[2:].partition("=")[0]) in OURS:
-        message = f"--{option} is set for every container"
-        yield Diagnostic("HI213", path, message, "leave it out; see the container's fields")
+def _above(folder: str, folders: Collection[str]) -> str | None:
+    """The nearest of some folders that a folder lies in."""
+    while folder != "/":
+        folder = folder.rpartition("/")[0] or "/"
+        if folder in folders:
+            return folder
+    return None

@@ -110,7 +110,8 @@ CATALOGUE: dict[str, Entry] = {
     "HI101": Entry(
         "a port of the host has two owners",
         _TAKEN + " A port of a protocol belongs to one forward of a host, whatever it binds.",
-        "Leave `host_port` out of one of the two, or give it another number.",
+        "Leave `host_port` out of one of the two, or give it another number; in the host's own"
+        " network, let the service listen on another port.",
     ),
     "HI102": Entry(
         "a port of a container's address has two owners",
@@ -120,8 +121,8 @@ CATALOGUE: dict[str, Entry] = {
     "HI103": Entry(
         "a forward cannot translate in the host's own network",
         "A container of network `shared` has the host's network: its service listens on the host,"
-        " and nothing stands in between that could change the port or the address.",
-        "Leave `host_port`, `inner_port` and `bind` out.",
+        " and nothing stands in between that could change the port or the address, or wait for it.",
+        "Leave `host_port`, `inner_port`, `bind` and `probe` out.",
     ),
     "HI104": Entry(
         "two listen on one port of the host",
@@ -161,9 +162,10 @@ CATALOGUE: dict[str, Entry] = {
         "Leave `subnet` out of one of the two, or give the networks pools that do not overlap.",
     ),
     "HI111": Entry(
-        "a container's subnet lies in the host's own network",
-        "The host would send packets for its neighbours into the container.",
-        "Give the container another network or subnet, or correct `Host.networks`.",
+        "a container's subnet is where something else is",
+        "The host would send packets for its neighbours into the container: those for its own"
+        " `networks`, for the `address` of any host of the fleet, for its `nameservers`.",
+        "Give the container another network or subnet, or correct what the hosts say.",
     ),
     "HI112": Entry(
         "a pool overlaps a network that other software uses",
@@ -173,10 +175,10 @@ CATALOGUE: dict[str, Entry] = {
         "warning",
     ),
     "HI113": Entry(
-        "a fixed port lies in the kernel's ephemeral range",
+        "a port lies in the kernel's ephemeral range",
         "Ports 32768 to 60999 are taken by outgoing connections: now and then the forward will find"
         " its port in use when it starts.",
-        "Use a port below 32768, or reserve it (`net.ipv4.ip_local_reserved_ports`).",
+        "Give a `host_port` below 32768, or reserve it (`net.ipv4.ip_local_reserved_ports`).",
         "warning",
     ),
     "HI114": Entry(
@@ -206,6 +208,13 @@ CATALOGUE: dict[str, Entry] = {
         "scheme and pool do not go together",
         "Scheme `packed` cuts subnets from its `pool`; scheme `octet` has its own addresses.",
         "Give `packed` a pool, and `octet` none.",
+    ),
+    "HI119": Entry(
+        "a fixed number takes another's",
+        "The lock file keeps the number for one, and the fleet now fixes it for another. The fixed"
+        " number wins, the other gets a new one: what used it finds somebody else there.",
+        "Fix another number, or give the one that is moved a number that you choose.",
+        "warning",
     ),
     # HI2xx: what refers to something else.
     "HI201": Entry(
@@ -269,13 +278,16 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "HI212": Entry(
         "two containers share one state folder",
-        "Each would overwrite the other's files.",
-        "Give them different folders, or leave `state` out.",
+        "Each would overwrite the other's files; so would they where one folder is in the other.",
+        "Give them folders apart from each other, or leave `state` out.",
     ),
     "HI213": Entry(
-        "an argument of systemd-nspawn is ours",
-        "How the container boots, its network, name and notification are what the rest relies on.",
-        "Leave the argument out; fields of the container say the same.",
+        "an argument of systemd-nspawn is ours, or none of its own",
+        "How the container boots, its network, name and notification are what the rest relies on."
+        " systemd-nspawn takes `--machin` for `--machine`, so options are written in full, and in"
+        " one word with their value.",
+        "Leave the argument out, where fields of the container say the same; else write it as"
+        " systemd-nspawn(1) does.",
     ),
     "HI214": Entry(
         "a forward binds an address that the host does not have",
@@ -301,6 +313,18 @@ CATALOGUE: dict[str, Entry] = {
         " half. Two definitions of one unit would be mixed, or one be lost.",
         "Give the unit another name.",
     ),
+    "HI218": Entry(
+        "a name server that containers cannot reach",
+        "Containers of egress `internet` ask the host's `nameservers` themselves. 127.0.0.53 is in"
+        " each container its own, and a host lets no container in.",
+        "Give the addresses of servers beyond the host; `resolvectl` shows those that it asks.",
+    ),
+    "HI219": Entry(
+        "a module has the name of a file that is written",
+        "`hosts/`, `classes/`, `systemd/` and `flake.nix` of the output folder are made by `holo"
+        " compile`, and what is there of others is in its way.",
+        "Keep the module elsewhere in the folder, and name that path.",
+    ),
     # HI3xx: the lock file, and the folder that is written.
     "HI301": Entry(
         "the lock file is broken",
@@ -313,9 +337,11 @@ CATALOGUE: dict[str, Entry] = {
         "Use that version of holo.",
     ),
     "HI303": Entry(
-        "a number has two owners in the lock file",
-        "That is what a merge leaves when two branches took the same number.",
-        "Take one of the two owners out of the lock file: `holo compile` gives it a new number.",
+        "a number or name is twice in the lock file",
+        "That is what a merge leaves when two branches took the same number, or both have a line of"
+        " one name. Of two such lines, one would be dropped without a word.",
+        "Take one of the two out of the lock file: `holo compile` gives new numbers to what has"
+        " none.",
     ),
     "HI304": Entry(
         "the lock file would change",

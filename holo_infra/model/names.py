@@ -16,8 +16,8 @@ ContainerName = Annotated[str, matching(_LABEL)]
 """A container's name: part of unit names, its host name, its network namespace's name."""
 ForwardName = Annotated[str, matching("[a-z][a-z0-9]{0,62}")]
 """A forward's name; without `-`, so that `socat-<container>-<forward>` names one forward only."""
-UnitName = Annotated[str, matching("[a-z]([a-z0-9-]{0,198}[a-z0-9])?")]
-"""A unit's name without `.service`."""
+UnitName = Annotated[str, matching("[a-z]([a-z0-9-]{0,24}[a-z0-9])?")]
+"""A unit's name without `.service`: its user is `holo-` and this, of at most 31 characters."""
 
 NetworkName = Annotated[str, matching(_LABEL)]
 """A network's name: `private`, `shared`, or a key of the fleet's networks."""

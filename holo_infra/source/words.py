@@ -46,7 +46,7 @@ _FORMS: list[tuple[Any, Form]] = [
         Form(
             "a unit's name",
             "lower-case letters, digits and hyphens, a letter first, no hyphen last,"
-            " at most 200 characters, without .service",
+            " at most 26 characters, without .service",
         ),
     ),
     (names.IPv4, Form("an IPv4 address", "four numbers of 0 to 255 as in 10.0.85.2")),

@@ -61,10 +61,14 @@ def host(rng: random.Random, address: str) -> Host:
         name: container(rng, made.containers[name], networks[name], set(private) - {name})
         for name in names
     }
+    for name, of in containers.items():
+        if of.state is not None:  # a folder of its own
+            containers[name] = _changed(of, state=f"/srv/{name}{of.state}")
     return _changed(
         made,
         address=address,
         networks=rng.choice([[], ["192.168.7.0/24", "10.200.0.0/16"]]),
+        nameservers=rng.sample(["9.9.9.9", "192.168.7.1", "203.0.113.7"], rng.randrange(3)),
         containers=containers,
         renamed_from=None,
     )
@@ -107,8 +111,8 @@ def forward(rng: random.Random, made: Forward, network: str) -> Forward:
     """A forward that its network and its protocol allow."""
     fitting: dict[str, Any] = {"renamed_from": None}
     if network == "shared":
-        fitting |= {"host_port": None, "inner_port": None, "bind": "127.0.0.1"}
-    if made.protocol == "udp":
+        fitting |= {"host_port": None, "inner_port": None, "bind": "127.0.0.1", "probe": "tcp"}
+    elif made.protocol == "udp":
         fitting["probe"] = rng.choice(["tcp", "none"])
     return _changed(made, **fitting)
 
