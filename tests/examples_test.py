@@ -205,7 +205,7 @@ def test_a_merged_lock_file_is_told_and_mended_as_the_document_says(
     git("checkout", "--quiet", "blog")
     git("merge", "--quiet", "--no-edit", "news")  # no conflict
     merged, mended = blocks("merging-locks.md", "json")
-    (told,) = blocks("merging-locks.md", "text")
+    told, twice = blocks("merging-locks.md", "text")
     assert merged in lock.read_text()
 
     before = lock.read_bytes()
@@ -215,7 +215,12 @@ def test_a_merged_lock_file_is_told_and_mended_as_the_document_says(
     assert lock.read_bytes() == before
 
     lines = lock.read_text().splitlines(keepends=True)
-    lock.write_text("".join(line for line in lines if '"news"' not in line))
+    mine = "".join(line for line in lines if '"news"' not in line)
+    (blog,) = (line for line in lines if '"blog"' in line)
+    lock.write_text(mine.replace(blog, blog.replace('"index": 3', '"index": 9') + blog))
+    assert main(compile_) == 1
+    assert capsys.readouterr().err == twice
+    lock.write_text(mine)
     assert main(compile_) == 0
     assert mended.strip() in lock.read_text()
     assert json.loads(lock.read_text())["hosts"]["alpha"]["containers"]["blog"]["index"] == 3
