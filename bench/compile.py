@@ -251,8 +251,8 @@ def main() -> int:
                     f"{containers:,}",
                     *(f"{run.seconds:.2f} s" for run in (first, again, edited)),
                     f"{memory:,.0f} MB",
-                    f"{first.seconds / validation:.1f} ({validation:.2f} s)",
-                    f"{first.seconds / jinja:.1f} ({jinja:.2f} s)",
+                    f"{first.seconds / validation:,.1f} ({validation:.4f} s)",
+                    f"{first.seconds / jinja:,.1f} ({jinja:.4f} s)",
                 )
                 + "\n"
             )
