@@ -349,6 +349,18 @@ def test_what_was_made_from_the_same_is_not_made_again(
     assert not is_made_again()
 
 
+def test_a_lock_file_that_is_written_anew_is_no_lack_of_change(
+    fleet: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["compile", str(fleet), "--out", str(fleet.parent / "out")]
+    assert main(arguments) == 0
+    (fleet.parent / "fleet.lock.json").unlink()
+    assert main(arguments) == 0
+    assert capsys.readouterr().err.endswith("(0 written, 0 removed)\n")
+    assert (fleet.parent / "fleet.lock.json").exists()
+
+
 def test_warnings_are_told_at_each_run(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fleet.write_text(GOOD.replace("host_port=8080", "host_port=40000"))
     for _ in range(2):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -66,61 +66,44 @@ def _repeated_keys(of: _Object, path: FieldPath = ()) -> Iterator[FieldPath]:
 
 def _twice(lock: Allocation) -> Iterator[tuple[FieldPath, str, str]]:
     """What two owners have, as a careless merge leaves it: a path, what is wrong, and a hint."""
-    for key in dict.fromkeys(_repeated(_keys(lock))):
-        first, *others = [path for path, found in _owners(lock) if found == key]
-        for path in others:
-            if key[1] == "home":
-                yield (
-                    path,
-                    f"the state folder {key[-1]} is also that of {dotted(first)}",
-                    _TWO_RESIDENTS,
-                )
-            else:
-                yield path, f"{key[-1]} is also {dotted(first)}", _TWO_OWNERS
+    owners: dict[tuple[object, ...], _Place] = {}
+    for key, place in _numbers(lock):
+        first = owners.setdefault(key, place)
+        if first is place:
+            continue
+        if key[1] == "home":
+            message = f"the state folder {key[-1]} is also that of {dotted(_path(first))}"
+            yield _path(place), message, _TWO_RESIDENTS
+        else:
+            yield _path(place), f"{key[-1]} is also {dotted(_path(first))}", _TWO_OWNERS
 
 
-def _repeated(keys: Iterable[tuple[object, ...]]) -> list[tuple[object, ...]]:
-    seen: set[tuple[object, ...]] = set()
-    return [key for key in keys if key in seen or seen.add(key)]  # type: ignore[func-returns-value]
+_Place = tuple[str, ...]
+"""Host, container, and the field below it: there are hundreds of thousands."""
 
 
-def _keys(lock: Allocation) -> Iterator[tuple[object, ...]]:
-    """A key for each number, equal where two may not be."""
+def _path(place: _Place) -> FieldPath:
+    host, container, *field = place
+    return ("hosts", host, "containers", container, *field)
+
+
+def _numbers(lock: Allocation) -> Iterator[tuple[tuple[object, ...], _Place]]:
+    """Each number with a key that is equal where two may not be, and its place."""
     for host_name, host in lock.hosts.items():
-        has_homes = _has_homes(host)
+        # Without one of another name, each has the folder of its own.
+        has_homes = any(container.home is not None for container in host.containers.values())
         for name, container in host.containers.items():
             if has_homes:
-                yield (host_name, "home", container.home or name)
+                field = () if container.home is None else ("home",)
+                yield (host_name, "home", container.home or name), (host_name, name, *field)
             if container.index is not None:
-                yield (host_name, "index", container.index)
+                yield (host_name, "index", container.index), (host_name, name, "index")
             if container.subnet is not None:
-                yield ("subnet", container.subnet)
-            for ports in container.forwards.values():
-                yield (host_name, ports.protocol, ports.host_port)
-                yield (host_name, name, ports.protocol, ports.inner_port)
-
-
-def _has_homes(host: HostNumbers) -> bool:
-    """Whether a container has another state folder than that of its own name."""
-    return any(container.home is not None for container in host.containers.values())
-
-
-def _owners(lock: Allocation) -> Iterator[tuple[FieldPath, tuple[object, ...]]]:
-    """Each number's field, and the key that `_keys` gives for it, in the same order."""
-    keys = _keys(lock)
-    for host_name, host in lock.hosts.items():
-        has_homes = _has_homes(host)
-        for name, container in host.containers.items():
-            path = ("hosts", host_name, "containers", name)
-            if has_homes:
-                yield (path if container.home is None else (*path, "home")), next(keys)
-            if container.index is not None:
-                yield (*path, "index"), next(keys)
-            if container.subnet is not None:
-                yield (*path, "subnet"), next(keys)
-            for forward in container.forwards:
-                yield (*path, "forwards", forward, "host_port"), next(keys)
-                yield (*path, "forwards", forward, "inner_port"), next(keys)
+                yield ("subnet", container.subnet), (host_name, name, "subnet")
+            for forward, ports in container.forwards.items():
+                way = (host_name, name, "forwards", forward)
+                yield (host_name, ports.protocol, ports.host_port), (*way, "host_port")
+                yield (host_name, name, ports.protocol, ports.inner_port), (*way, "inner_port")
 
 
 def render_lock(allocation: Allocation) -> str:

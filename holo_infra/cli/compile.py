@@ -22,7 +22,7 @@ from holo_infra.cli.inputs import Inputs
 from holo_infra.cli.output import counted, progress, say, warned, working
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.model.fleet import Fleet
-from holo_infra.plan import check, is_made_from, replace, write
+from holo_infra.plan import Written, check, is_made_from, replace, write
 from holo_infra.targets import Files
 from holo_infra.targets.nixos import FlakeInputs, nixos
 
@@ -84,19 +84,13 @@ def run(options: argparse.Namespace) -> int:
     Whatever can be refused is refused before either.
     """
     source = read_fleet(options.fleet)
-    asked = (options.target, options.nixpkgs, options.holo_infra)
     inputs, missing = None, []
     if source.fleet is not None and source.whole:
-        inputs = Inputs(source.fleet, *asked)
+        inputs = Inputs(source.fleet, options.target, options.nixpkgs, options.holo_infra)
         missing = missing_modules(source.fleet, source.locate, options.out)
-    if (
-        inputs
-        and not missing  # warnings are told at each run
-        and options.out.exists()
-        and is_made_from(options.out, inputs.digest(read_lock_file(options.fleet)))
-    ):
-        say(f"{options.out}: no change")
-        return 0
+        if not missing and _is_current(options, inputs):  # warnings are told at each run
+            say(f"{options.out}: no change")
+            return 0
     compiled = compile_fleet(options.fleet, source)
     warnings = [*compiled.warnings, *missing]
     warned(warnings, options.format)
@@ -114,17 +108,22 @@ def run(options: argparse.Namespace) -> int:
         if inputs and not warnings:
             made_from = inputs.digest(read_lock_file(options.fleet))
         written = write(files, options.out, progress(f"{options.out}: files"), made_from)
-    if not written.written and not written.removed:
-        say(f"{options.out}: no change")
-        return 0
+    changed = bool(written.written or written.removed or lock is not None)
+    say(f"{options.out}: {_summary(compiled, files, written) if changed else 'no change'}")
+    return 0
+
+
+def _is_current(options: argparse.Namespace, inputs: Inputs) -> bool:
+    """Whether the output folder holds what was made from these inputs and the present lock file."""
+    lock = read_lock_file(options.fleet)
+    return options.out.exists() and is_made_from(options.out, inputs.digest(lock))
+
+
+def _summary(compiled: Compiled, files: Files, written: Written) -> str:
     hosts = counted(len(compiled.lowered.hosts), "host")
     classes = counted(len(compiled.lowered.classes), "class")
-    told_files = f"{len(written.written):,} written, {len(written.removed):,} removed"
-    say(
-        f"{options.out}: {hosts}, {classes} of containers, {counted(len(files), 'file')}"
-        f" ({told_files})",
-    )
-    return 0
+    changed = f"{len(written.written):,} written, {len(written.removed):,} removed"
+    return f"{hosts}, {classes} of containers, {counted(len(files), 'file')} ({changed})"
 
 
 def missing_modules(fleet: Fleet, locate: Locate, out: Path) -> list[Diagnostic]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from holo_infra.model.copies import CheckedCopies
 from holo_infra.model.names import (
     AbsolutePath,
     ContainerName,
@@ -27,7 +27,7 @@ from holo_infra.model.unit import Unit
 from nixgen import Text, matching
 
 
-class Model(BaseModel):
+class Model(CheckedCopies):
     """Base of a fleet's parts: frozen, strict, no unknown fields.
 
     Empty dicts and lists come from a default_factory: a plain `{}` would be copied in depth, for
@@ -40,11 +40,6 @@ class Model(BaseModel):
         extra="forbid",
         use_attribute_docstrings=True,
     )
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values in some fields, which are checked; pydantic's own does not."""
-        copied = super().model_copy(deep=deep)
-        return copied if update is None else type(self)(**{**dict(copied), **update})
 
 
 class BindMount(Model):

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Self
-
 from pydantic import ConfigDict, Field
 
+from holo_infra.model.copies import CheckedCopies
 from holo_infra.model.names import (
     Command,
     DirectiveName,
@@ -45,7 +43,7 @@ class UnitOptions(Options):
     take the place of our hardening; what other fields say cannot be replaced."""
 
 
-class Unit(UnitOptions):
+class Unit(CheckedCopies, UnitOptions):
     """A service, run as a hardened systemd unit under a user of its own."""
 
     model_config = ConfigDict(
@@ -55,8 +53,3 @@ class Unit(UnitOptions):
     listens: list[Listener] = Field(default=[], examples=[["0.0.0.0:4222"]])
     """What the service listens on, as far as no forward says it. It is compared with all that
     listens beside it; nothing is opened by it."""
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy with other values in some fields, which are checked; pydantic's own does not."""
-        copied = super().model_copy(deep=deep)
-        return copied if update is None else type(self)(**{**dict(copied), **update})

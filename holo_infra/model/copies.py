@@ -1,0 +1,17 @@
+"""Copies of a fleet's parts with other values in some fields, which are checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from pydantic import BaseModel
+
+
+class CheckedCopies(BaseModel):
+    """Base of what a user writes: pydantic's own `model_copy` takes any value."""
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy; raises ValidationError where a value of `update` is none for its field."""
+        copied = super().model_copy(deep=deep)
+        return copied if update is None else type(self)(**{**dict(copied), **update})
