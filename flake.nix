@@ -9,7 +9,11 @@
         default = ./modules;
         containers = ./modules/containers.nix;
         firewall = ./modules/firewall.nix;
+        haproxy = ./modules/haproxy.nix;
+        ports = ./modules/ports.nix;
+        readiness = ./modules/readiness.nix;
         socat = ./modules/socat.nix;
+        socket-proxyd = ./modules/socket-proxyd.nix;
         units = ./modules/units.nix;
       };
     };

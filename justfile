@@ -44,6 +44,14 @@ docs: _venv
 bench: _venv
     {{ bin }}/python bench/compile.py > bench/compile.md
 
+# measure forwards by every engine, some minutes, as root; write bench/forward.md
+bench-forward: _venv
+    {{ bin }}/python bench/forward.py > bench/forward.md
+
+# measure labs, some minutes, as root; write bench/lab.md
+bench-lab: _venv
+    {{ bin }}/python bench/lab.py > bench/lab.md
+
 # the project at work on this computer
 demo:
     make demo

@@ -61,42 +61,63 @@ in
             '';
           };
           forwards = lib.mkOption {
-            type = lib.types.attrsOf (lib.types.submodule {
-              options = {
-                engine = lib.mkOption {
-                  type = lib.types.enum [ "socat" ];
-                  default = "socat";
-                  description = "What carries the traffic.";
+            type = lib.types.attrsOf (lib.types.submodule (
+              { config, ... }:
+              {
+                options = {
+                  protocol = lib.mkOption {
+                    type = lib.types.enum [ "tcp" "udp" ];
+                    default = "tcp";
+                    description = "The transport protocol.";
+                  };
+                  engine = lib.mkOption {
+                    type = lib.types.enum [ "socat" "socket-proxyd" "haproxy" "nftables" ];
+                    default = if config.protocol == "udp" then "socat" else "socket-proxyd";
+                    defaultText =
+                      lib.literalExpression "if config.protocol == \"udp\" then \"socat\" else \"socket-proxyd\"";
+                    description = ''
+                      What carries the traffic: `socket-proxyd` or `haproxy` (TCP only), a socket of
+                      this host and a proxy in the container's network; `socat`, a process on either
+                      side; `nftables`, the kernel, to the container's address.
+                    '';
+                  };
+                  bind = lib.mkOption {
+                    type = ipv4;
+                    default = "127.0.0.1";
+                    description = ''
+                      The host's address to listen on; 0.0.0.0: all. With `nftables` none of
+                      127.0.0.0/8.
+                    '';
+                  };
+                  hostPort = lib.mkOption {
+                    type = lib.types.port;
+                    description = "The port on the host.";
+                  };
+                  port = lib.mkOption {
+                    type = lib.types.port;
+                    description = ''
+                      The service's port: on the container's 127.0.0.1, with `nftables` on its
+                      address.
+                    '';
+                  };
+                  innerPort = lib.mkOption {
+                    type = lib.types.port;
+                    default = config.port;
+                    defaultText = lib.literalExpression "config.port";
+                    description = "The port on the container's address, with `socat`.";
+                  };
+                  probe = lib.mkOption {
+                    type = lib.types.strMatching "tcp|none|http:/[A-Za-z0-9._~/?&=-]*";
+                    default = "tcp";
+                    description = ''
+                      When the service counts as ready: `tcp` once it accepts a connection,
+                      `http:PATH` once it answers GET PATH with success, `none` at once. No engine but
+                      `nftables` carries traffic before.
+                    '';
+                  };
                 };
-                protocol = lib.mkOption {
-                  type = lib.types.enum [ "tcp" "udp" ];
-                  default = "tcp";
-                  description = "The transport protocol.";
-                };
-                bind = lib.mkOption {
-                  type = ipv4;
-                  default = "127.0.0.1";
-                  description = "The host's address to listen on.";
-                };
-                hostPort = lib.mkOption {
-                  type = lib.types.port;
-                  description = "The port on the host.";
-                };
-                innerPort = lib.mkOption {
-                  type = lib.types.port;
-                  description = "The port on the container's address.";
-                };
-                probe = lib.mkOption {
-                  type = lib.types.strMatching "tcp|none|http:/[A-Za-z0-9._~/?&=-]*";
-                  default = "tcp";
-                  description = ''
-                    When the forward counts as ready: `tcp` once the container's half accepts a
-                    connection, `http:PATH` once a GET of PATH through the container's half
-                    succeeds, `none` at once.
-                  '';
-                };
-              };
-            });
+              }
+            ));
             default = { };
             description = "The ports of the host that lead into it.";
             apply = lib.mapAttrs (
@@ -381,6 +402,17 @@ in
                 "--bind-ro=${folder}/units:/etc/systemd/system"
                 "--bind-ro=${folder}/presets:/etc/systemd/system-preset"
                 "systemd.firstboot=off"
+                "systemd.mask=systemd-firstboot.service"
+                "systemd.mask=systemd-machine-id-commit.service"
+                "systemd.mask=systemd-logind.service"
+                "systemd.mask=systemd-user-sessions.service"
+                "systemd.mask=systemd-update-utmp.service"
+                "systemd.mask=systemd-update-utmp-runlevel.service"
+                "systemd.mask=systemd-journal-flush.service"
+                "systemd.mask=systemd-remount-fs.service"
+                "systemd.mask=systemd-tmpfiles-setup-dev.service"
+                "systemd.mask=dev-hugepages.mount"
+                "systemd.mask=sys-fs-fuse-connections.mount"
               ]
             );
             StateDirectory = [ root "${root}/usr" ];

@@ -5,7 +5,11 @@
   imports = [
     ./containers.nix
     ./firewall.nix
+    ./haproxy.nix
+    ./ports.nix
+    ./readiness.nix
     ./socat.nix
+    ./socket-proxyd.nix
     ./units.nix
   ];
 }

@@ -33,6 +33,51 @@ let
     name: c:
     lib.optional (c.network == "private" && c.egress != "none") c.address
   ) cfg.containers);
+  exposed = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.optional (
+      lib.concatLists (lib.mapAttrsToList (
+        name2: f:
+        lib.optional (
+          c.network == "private" && f.engine == "nftables" && !lib.hasPrefix "127." f.bind
+        ) name2
+      ) c.forwards)
+      != [ ]
+    ) c.address
+  ) cfg.containers);
+  services = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.concatLists (lib.mapAttrsToList (
+      name2: f:
+      lib.optional (
+        c.network == "private" && f.engine == "nftables" && !lib.hasPrefix "127." f.bind
+      ) "${c.address} . ${f.protocol} . ${toString f.port}"
+    ) c.forwards)
+  ) cfg.containers);
+  ofOne = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.concatLists (lib.mapAttrsToList (
+      name2: f:
+      lib.optional (
+        c.network == "private"
+        && f.engine == "nftables"
+        && !lib.hasPrefix "127." f.bind
+        && f.bind != "0.0.0.0"
+      ) "${f.bind} . ${f.protocol} . ${toString f.hostPort} : ${c.address} . ${toString f.port}"
+    ) c.forwards)
+  ) cfg.containers);
+  ofAll = lib.concatLists (lib.mapAttrsToList (
+    name: c:
+    lib.concatLists (lib.mapAttrsToList (
+      name2: f:
+      lib.optional (
+        c.network == "private"
+        && f.engine == "nftables"
+        && !lib.hasPrefix "127." f.bind
+        && f.bind == "0.0.0.0"
+      ) "${f.protocol} . ${toString f.hostPort} : ${c.address} . ${toString f.port}"
+    ) c.forwards)
+  ) cfg.containers);
   hub = lib.optionals (cfg.hub != null) (lib.optional (
     toHub != [ ]
   ) "    iifname @hub ip daddr ${cfg.hub} accept");
@@ -53,6 +98,20 @@ let
     ++ lib.optional (
       leaving != [ ]
     ) "  set leaving { type ipv4_addr; elements = { ${lib.concatStringsSep ", " leaving} }; }"
+    ++ (
+      lib.optional (
+        exposed != [ ]
+      ) "  set exposed { type ipv4_addr; elements = { ${lib.concatStringsSep ", " exposed} }; }"
+      ++ lib.optional (
+        services != [ ]
+      ) "  set services { type ipv4_addr . inet_proto . inet_service; elements = { ${lib.concatStringsSep ", " services} }; }"
+      ++ lib.optional (
+        ofOne != [ ]
+      ) "  map of_one { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; elements = { ${lib.concatStringsSep ", " ofOne} }; }"
+      ++ lib.optional (
+        ofAll != [ ]
+      ) "  map of_all { type inet_proto . inet_service : ipv4_addr . inet_service; elements = { ${lib.concatStringsSep ", " ofAll} }; }"
+    )
     ++ [
       "  chain input {"
       "    type filter hook input priority filter; policy accept;"
@@ -64,9 +123,17 @@ let
       "  }"
       "  chain forward {"
       "    type filter hook forward priority filter; policy accept;"
+    ]
+    ++ lib.optional (
+      exposed != [ ]
+    ) "    ip daddr @exposed oifname != @links reject with icmpx admin-prohibited"
+    ++ [
       "    iifname != @links oifname != @links accept"
       "    ct state established,related accept"
     ]
+    ++ lib.optional (
+      exposed != [ ]
+    ) "    iifname != @links oifname @links ct status dnat ip daddr . meta l4proto . th dport @services accept"
     ++ lib.concatLists (lib.mapAttrsToList (
       name: c:
       lib.concatLists (map (
@@ -83,6 +150,33 @@ let
     ++ hub
     ++ lib.optional (toInternet != [ ]) "    iifname @internet oifname != @links accept"
     ++ [ "    reject with icmpx admin-prohibited" "  }" ]
+    ++ (
+      lib.optionals (exposed != [ ]) [
+        "  chain prerouting {"
+        "    type nat hook prerouting priority dstnat; policy accept;"
+        "    iifname != @links jump lead"
+        "  }"
+        "  chain output {"
+        "    type nat hook output priority -100; policy accept;"
+        "    jump lead"
+        "  }"
+        "  chain lead {"
+        "    ip daddr 127.0.0.0/8 return"
+      ]
+      ++ lib.optional (
+        ofOne != [ ]
+      ) "    meta l4proto { tcp, udp } dnat ip to ip daddr . meta l4proto . th dport map @of_one"
+      ++ lib.optional (
+        ofAll != [ ]
+      ) "    fib daddr type local meta l4proto { tcp, udp } dnat ip to meta l4proto . th dport map @of_all"
+      ++ lib.optionals (exposed != [ ]) [
+        "  }"
+        "  chain astray {"
+        "    type filter hook postrouting priority filter; policy accept;"
+        "    ip daddr @exposed oifname != @links drop"
+        "  }"
+      ]
+    )
     ++ lib.optionals (leaving != [ ]) [
       "  chain postrouting {"
       "    type nat hook postrouting priority srcnat; policy accept;"
@@ -127,6 +221,13 @@ let
         name: c:
         lib.optional (
           c.network == "private" && (c.egress != "none" || !c.isolated || c.allowedPeers != [ ])
+          || lib.concatLists (lib.mapAttrsToList (
+            name2: f:
+            lib.optional (
+              c.network == "private" && f.engine == "nftables" && !lib.hasPrefix "127." f.bind
+            ) name2
+          ) c.forwards)
+          != [ ]
         ) name
       ) cfg.containers)
       != [ ]

@@ -1,6 +1,7 @@
 """Units in a definition: command lines, environment, plain values, each escaped for its reader.
 
-A unit here is what `systemd.services.<name>` takes in NixOS; `unitfile` makes text of it.
+A unit here is what `systemd.services.<name>` or `systemd.sockets.<name>` takes in NixOS; `unitfile`
+makes text of it.
 """
 
 from __future__ import annotations
@@ -229,17 +230,22 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
     before: Sequence[str] = (),
     wants: Sequence[str] = (),
     requires: Sequence[str] = (),
+    requisite: Sequence[str] = (),
     binds_to: Sequence[str] = (),
     part_of: Sequence[str] = (),
+    conflicts: Sequence[str] = (),
     wanted_by: Sequence[str] = (),
     triggers: Any = None,
     reloads: bool = False,
     environment: Mapping[str, str] | None = None,
     unit_config: Mapping[str, Any] | None = None,
     service: Sequence[Mapping[str, Any]] = (),
+    listen_streams: Sequence[str] = (),
+    socket: Mapping[str, Any] | None = None,
 ) -> Unit:
     """A unit as NixOS's `systemd.services.<name>` takes it; every value is escaped here.
 
+    With `listen_streams` and `socket` it is one for `systemd.sockets.<name>`.
     `service` are parts of the section, joined: values written here, and sets made by `section`.
     `triggers` is a list of text that the unit reads from files: it is restarted, or with `reloads`
     reloaded, when that is another.
@@ -249,8 +255,10 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
         "before": before,
         "wants": wants,
         "requires": requires,
+        "requisite": requisite,
         "bindsTo": binds_to,
         "partOf": part_of,
+        "conflicts": conflicts,
         "wantedBy": wanted_by,
     }
     made: Unit = {"description": plain(description)}
@@ -273,6 +281,10 @@ def unit(  # noqa: PLR0913 - one argument a kind of dependency, as systemd.unit(
     parts = [part if isinstance(part, View) else _plain_section(part) for part in service]
     if parts:
         made["serviceConfig"] = parts[0] if len(parts) == 1 else merge(*parts)
+    if listen_streams:
+        made["listenStreams"] = plain(listen_streams)
+    if socket:
+        made["socketConfig"] = _plain_section(socket)
     return made
 
 

@@ -1,4 +1,4 @@
-"""Unit files: text of what NixOS's `systemd.services.<name>` takes, and its meaning read back.
+"""Unit files: text of what NixOS's options for services and sockets take, and its meaning.
 
 The form is that of nixpkgs (`nixos/lib/systemd-lib.nix`): lists repeat a key, booleans are words.
 """
@@ -13,11 +13,13 @@ from typing import Any
 
 _UNIT_KEYS = {
     "requires": "Requires",
+    "requisite": "Requisite",
     "wants": "Wants",
     "after": "After",
     "before": "Before",
     "bindsTo": "BindsTo",
     "partOf": "PartOf",
+    "conflicts": "Conflicts",
 }
 
 _QUOTED = json.JSONEncoder(ensure_ascii=False).encode
@@ -27,7 +29,7 @@ Sections = dict[str, dict[str, list[str]]]
 
 
 def render(unit: Mapping[str, Any]) -> str:
-    """A service unit as text, with its `[Install]`."""
+    """A service or socket unit as text, with its `[Install]`."""
     unit_section: dict[str, Any] = {}
     if "description" in unit:
         unit_section["Description"] = unit["description"]
@@ -42,7 +44,9 @@ def render(unit: Mapping[str, Any]) -> str:
     service = ({"Environment": assignments} if assignments else {}) | unit.get("serviceConfig", {})
     if unit.get("reloadIfChanged"):
         service["X-ReloadIfChanged"] = True
-    sections = {"Unit": unit_section, "Service": service}
+    streams = unit.get("listenStreams")
+    socket = unit.get("socketConfig", {}) | ({"ListenStream": streams} if streams else {})
+    sections = {"Unit": unit_section, "Service": service, "Socket": socket}
     if unit.get("wantedBy"):
         sections["Install"] = {"WantedBy": " ".join(unit["wantedBy"])}
     parts = [f"[{name}]\n{_section(values)}" for name, values in sections.items() if values]

@@ -1,11 +1,13 @@
-"""`make demo`: checks and compiles examples, plans a change, evaluates a host with the real Nix."""
+"""`make demo`: runs an example, compiles it, plans a change, evaluates a host with the real Nix."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 from nixgen.unitfile import words
@@ -17,13 +19,15 @@ FLEET = "examples/private/fleet.py"
 MIXED = "examples/mixed/fleet.yaml"
 OUT = Path("build/demo")
 CHANGED = Path("build/changed/fleet.py")
-UNIT = "socat-holochain0-admin"
+LAB = f"demo-{os.getpid()}"
+UNIT = "socket-proxyd-holochain0-admin"
 
 
 def main() -> int:
     """Runs the steps; a step that fails ends the demo with its error."""
     shutil.rmtree(ROOT / OUT, ignore_errors=True)
     shutil.rmtree(ROOT / CHANGED.parent, ignore_errors=True)
+    run_it()
     holo("check", MIXED)
     holo("show", FLEET)
     holo("compile", FLEET, "--out", str(OUT))
@@ -40,6 +44,29 @@ def main() -> int:
         say("\nNix is not installed: its part is left out (Debian: apt-get install nix-bin)")
         return 0
     return evaluate(bundle / "host" / f"{UNIT}.service")
+
+
+def run_it() -> None:
+    """Runs the example in a lab, and fetches a page through each forward."""
+    if os.geteuid() != 0 or shutil.which("systemd-nspawn") is None:
+        say("only root can run machines, by systemd-nspawn (Debian: apt-get install")
+        say("systemd-container): the lab is left out")
+        return
+    places = [f"alpha/holochain{n}/{forward}" for n in range(3) for forward in ("admin", "httpgw")]
+    publish = [word for place in places for word in ("--publish", f"0:{place}")]
+    try:
+        published = holo("up", FLEET, "--lab", LAB, *publish)
+        holo("status", "--lab", LAB)
+        title("a page through each forward, each its own container's")
+        for line in published.splitlines():
+            address, _, place = line.partition(" -> ")
+            with urllib.request.urlopen(f"http://{address}/identity.env", timeout=10) as answer:
+                page = answer.read().decode().split()
+            say(f"  {place:<25}{' '.join(page)}")
+            if page[0] != f"HOLO_CONTAINER={place.split('/')[1]}":
+                raise ValueError(f"{place} gives another container's page: {page}")
+    finally:
+        holo("down", "--lab", LAB)
 
 
 def plan_a_change() -> None:
@@ -75,13 +102,15 @@ def evaluate(unit: Path) -> int:
     return 0
 
 
-def holo(*arguments: str, expected: int = 0) -> None:
-    """Runs `holo` as a user would; another exit status than expected ends the demo."""
+def holo(*arguments: str, expected: int = 0) -> str:
+    """What `holo` prints, run and shown as to a user; an unexpected status ends the demo."""
     title(f"holo {' '.join(arguments)}")
     command = [Path(sys.executable).parent / "holo", *arguments]
-    done = subprocess.run(command, cwd=ROOT, check=False)
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    say(done.stdout.rstrip("\n"))
     if done.returncode != expected:
         raise subprocess.CalledProcessError(done.returncode, command)
+    return done.stdout
 
 
 def title(text: str) -> None:

@@ -18,6 +18,7 @@ from holo_infra.allocate.pool import assign
 from holo_infra.check import check_fleet
 from holo_infra.diagnostics import Diagnostic, FleetError, dotted
 from holo_infra.lower import lower
+from holo_infra.model.names import Engine
 
 PACKED = {"lan": Network(scheme="packed", pool="10.64.0.0/24")}
 
@@ -28,7 +29,10 @@ def fleet_of(containers: Mapping[str, Container], **host: Any) -> Fleet:
 
 
 def conductor(**fields: Any) -> Container:
-    forwards = {"admin": Forward(port=8000), "httpgw": Forward(port=4000)}
+    forwards = {
+        "admin": Forward(port=8000, engine="socat"),
+        "httpgw": Forward(port=4000, engine="socat"),
+    }
     return Container(forwards=forwards, **fields)
 
 
@@ -43,7 +47,7 @@ def refused(fleet: Fleet, lock: Allocation | None = None) -> list[Diagnostic]:
     return problems
 
 
-Numbers = dict[str, tuple[int | None, dict[str, tuple[int, int]]]]
+Numbers = dict[str, tuple[int | None, dict[str, tuple[int, int | None]]]]
 
 
 def numbers(allocation: Allocation, host: str = "alpha") -> Numbers:
@@ -55,7 +59,10 @@ def numbers(allocation: Allocation, host: str = "alpha") -> Numbers:
 
 def test_the_short_form_gets_the_readmes_numbers() -> None:
     web = Unit(exec_start=["busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/srv"])
-    forwards = {"admin": Forward(port=8000), "httpgw": Forward(port=4000, host_port=8080)}
+    forwards = {
+        "admin": Forward(port=8000, engine="socat"),
+        "httpgw": Forward(port=4000, host_port=8080, engine="socat"),
+    }
     web0 = Container(units={"web": web}, forwards=forwards)
     fleet = fleet_of({"web0": web0, "web1": Container(network="shared")})
     allocation = allocated(fleet)
@@ -233,8 +240,8 @@ def test_a_renamed_forward_keeps_its_ports() -> None:
     lock = allocated(fleet_of({"a": conductor(), "b": conductor()}))
     renamed = Container(
         forwards={
-            "ws": Forward(port=8000, renamed_from="admin"),
-            "httpgw": Forward(port=4000),
+            "ws": Forward(port=8000, renamed_from="admin", engine="socat"),
+            "httpgw": Forward(port=4000, engine="socat"),
         },
     )
     now = numbers(allocated(fleet_of({"a": conductor(), "b": renamed}), lock))
@@ -267,7 +274,7 @@ def test_an_explicit_number_wins_over_a_kept_one() -> None:
     fleet = fleet_of({"a": conductor(), "b": taker})
     made, problems = allocate(fleet, lock)
     now = numbers(made)
-    assert now["b"][1]["web"] == (8000, 80)
+    assert now["b"][1]["web"] == (8000, None)
     assert now["a"][1]["admin"][0] not in (8000, 4000)
     assert [problem.code for problem in problems] == ["HI119"]
     assert allocated(fleet, made) == made  # and is told once
@@ -275,7 +282,7 @@ def test_an_explicit_number_wins_over_a_kept_one() -> None:
 
 def test_a_container_that_loses_its_number_to_a_fixed_one_is_told() -> None:
     lock = allocated(fleet_of({"a": conductor(), "p": Container(network="lan")}))
-    taker = Container(index=0, forwards={"web": Forward(port=80, host_port=4000, inner_port=81)})
+    taker = Container(index=0, forwards={"web": Forward(port=80, host_port=4000)})
     packed = Container(network="lan", subnet="10.64.0.0/30")
     fleet = fleet_of({"a": conductor(), "p": Container(network="lan"), "b": taker, "q": packed})
     told = sorted((dotted(d.path[3:]), d.message, d.code) for d in refused(fleet, lock))
@@ -300,13 +307,14 @@ def test_in_the_hosts_own_network_no_inner_port_is_missed() -> None:
 
 def test_what_the_host_itself_listens_on_is_given_to_no_forward() -> None:
     ssh = Container(forwards={"ssh": Forward(port=22)})
-    assert numbers(allocated(fleet_of({"a": ssh})))["a"][1]["ssh"] == (1024, 22)
+    assert numbers(allocated(fleet_of({"a": ssh})))["a"][1]["ssh"] == (1024, None)
     busy = fleet_of({"a": conductor()}, listens=["127.0.0.1:8000", "0.0.0.0:4000/udp"])
     assert numbers(allocated(busy))["a"][1] == {"admin": (8001, 8001), "httpgw": (4000, 4000)}
 
 
 def test_udp_and_tcp_do_not_clash() -> None:
-    dns = {"tcp": Forward(port=5353), "udp": Forward(port=5353, protocol="udp")}
+    tcp = Forward(port=5353, engine="socat")
+    dns = {"tcp": tcp, "udp": Forward(port=5353, protocol="udp")}
     made = numbers(allocated(fleet_of({"dns": Container(forwards=dns)})))
     assert made["dns"][1] == {"tcp": (5353, 5353), "udp": (5353, 5353)}
 
@@ -325,8 +333,8 @@ def test_two_forwards_on_one_host_port_are_told_with_both_owners() -> None:
 def test_all_clashes_are_told_at_once() -> None:
     one = Container(
         forwards={
-            "web": Forward(port=80, host_port=8080, inner_port=9000),
-            "api": Forward(port=81, host_port=8081, inner_port=9000),
+            "web": Forward(port=80, host_port=8080, inner_port=9000, engine="socat"),
+            "api": Forward(port=81, host_port=8081, inner_port=9000, engine="socat"),
         },
         index=7,
     )
@@ -338,6 +346,32 @@ def test_all_clashes_are_told_at_once() -> None:
         ("HI102", "b.forwards.api.inner_port"),
         ("HI109", "b.index"),
     ]
+
+
+def test_only_socat_has_a_port_of_the_containers_address() -> None:
+    engines: tuple[Engine, ...] = ("socket-proxyd", "haproxy", "nftables")
+    forwards = {e.replace("-", ""): Forward(port=80, bind="192.0.2.1", engine=e) for e in engines}
+    made = numbers(allocated(fleet_of({"a": Container(forwards=forwards)})))
+    assert {inner for _, inner in made["a"][1].values()} == {None}
+    udp = {"a": Forward(port=53, protocol="udp")}
+    assert numbers(allocated(fleet_of({"a": Container(forwards=udp)})))["a"][1]["a"][1] == 53
+
+
+def test_an_inner_port_is_none_on_which_a_service_behind_nftables_listens() -> None:
+    web = Forward(port=8001, bind="192.0.2.1", engine="nftables")
+    forwards = {"web": web, "admin": Forward(port=8000, engine="socat")}
+    made = numbers(allocated(fleet_of({"a": Container(forwards=forwards)})))
+    assert made["a"][1] == {"web": (8001, None), "admin": (8000, 8002)}
+
+
+def test_a_lock_file_of_before_there_were_engines_is_read_and_loses_only_inner_ports() -> None:
+    text = """{"version": 1, "hosts": {"alpha": {"containers": {"a": {"index": 3, "forwards": {
+        "web": {"protocol": "tcp", "host_port": 8005, "inner_port": 9000},
+        "old": {"protocol": "tcp", "host_port": 8006, "inner_port": 9001}}}}}}}"""
+    forwards = {"web": Forward(port=80), "old": Forward(port=80, engine="socat")}
+    fleet = fleet_of({"a": Container(forwards=forwards)})
+    made = numbers(allocated(fleet, read_lock(text, "fleet.lock.json")))
+    assert made == {"a": (3, {"web": (8005, None), "old": (8006, 9001)})}
 
 
 def test_the_172nd_octet_container_of_a_host_is_refused_and_sent_to_packed() -> None:

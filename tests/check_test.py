@@ -91,8 +91,8 @@ hosts:
     containers:
       a:
         forwards:
-          one: {port: 80, inner_port: 9000}
-          two: {port: 81, inner_port: §9000}
+          one: {port: 80, inner_port: 9000, engine: socat}
+          two: {port: 81, inner_port: §9000, engine: socat}
 """,
         "port 9000 is taken by hosts.alpha.containers.a.forwards.one",
         "leave inner_port out",
@@ -129,6 +129,17 @@ hosts:
 """,
         "nothing listens in between",
         "leave probe out",
+    ),
+    "an engine in the host's network": Case(
+        "HI103",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {network: shared, forwards: {web: {port: 80, engine: §haproxy}}}
+""",
+        "nothing listens in between",
+        "leave engine out",
     ),
     "a forward on the port of sshd": Case(
         "HI104",
@@ -187,7 +198,7 @@ hosts:
     containers:
       a:
         units: {{conductor: {UNIT}, listens: ["0.0.0.0:8001"]}}}}
-        forwards: {{admin: {{port: 8000, inner_port: §8001}}}}
+        forwards: {{admin: {{port: 8000, inner_port: §8001, engine: socat}}}}
 """,
         "hosts.alpha.containers.a.units.conductor.listens.0",
         "another port or address",
@@ -200,7 +211,7 @@ hosts:
     containers:
       a:
         units: {{api: {UNIT}, listens: ["10.0.85.2:9000"]}}}}
-        forwards: {{web: {{port: 80, inner_port: §9000}}}}
+        forwards: {{web: {{port: 80, inner_port: §9000, engine: socat}}}}
 """,
         "port 9000 of 10.0.85.2 is taken by hosts.alpha.containers.a.units.api.listens.0",
         "another port or address",
@@ -216,9 +227,23 @@ hosts:
       a:
         network: lan
         units: {{api: {UNIT}, listens: ["10.64.0.2:9000"]}}}}
-        forwards: {{web: {{port: 80, inner_port: §9000}}}}
+        forwards: {{web: {{port: 80, inner_port: §9000, engine: socat}}}}
 """,
         "port 9000 of 10.64.0.2 is taken",
+        "another port or address",
+    ),
+    "an inner half on the port of a service behind nftables": Case(
+        "HI105",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        forwards:
+          admin: {port: 8000, inner_port: §8001, engine: socat}
+          web: {port: 8001, bind: 0.0.0.0, engine: nftables}
+""",
+        "port 8001 of 10.0.85.2 is taken by hosts.alpha.containers.a.forwards.web.port",
         "another port or address",
     ),
     "the 172nd octet container": Case(
@@ -481,7 +506,7 @@ networks:
 hosts:
   alpha:
     containers:
-      a: {forwards: {§web: {port: 80, inner_port: 9000}}}
+      a: {forwards: {§web: {port: 80, inner_port: 9000, engine: socat}}}
       b: {forwards: {web: {port: 80, host_port: 8000}}}
 """,
         "port 8000, which it had, is now fixed for hosts.alpha.containers.b.forwards.web",
@@ -509,7 +534,7 @@ hosts:
     containers:
       a:
         units: {{api: {UNIT}, listens: ["0.0.0.0:9000"]}}}}
-        forwards: {{§web: {{port: 80}}}}
+        forwards: {{§web: {{port: 80, engine: socat}}}}
 """,
         "port 9000, which it had, is now fixed for hosts.alpha.containers.a.units.api.listens.0",
         "by inner_port",
@@ -762,7 +787,7 @@ hosts:
       a:
         units:
           §socat-internal-w-forwarder: {UNIT}}}
-        forwards: {{w: {{port: 80}}}}
+        forwards: {{w: {{port: 80, engine: socat}}}}
 """,
         "has already",
         "another name",
@@ -809,6 +834,75 @@ hosts:
 """,
         "hosts/alpha.nix is the name of what `holo compile` writes",
         "machines/alpha.nix",
+    ),
+    "an inner port for the default engine": Case(
+        "HI220",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {forwards: {web: {port: 80, inner_port: §81}}}
+""",
+        "socket-proxyd needs no port of the container's address",
+        "or write engine: socat",
+    ),
+    "UDP by HAProxy": Case(
+        "HI221",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {forwards: {dns: {port: 53, protocol: udp, engine: §haproxy}}}
+""",
+        "haproxy carries no UDP",
+        "use socat or nftables",
+    ),
+    "nftables on the default address": Case(
+        "HI222",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {forwards: {web: {port: 80, engine: §nftables}}}
+""",
+        "what comes for 127.0.0.1 is not led on",
+        "bind an address of the host",
+    ),
+    "nftables on a loopback address": Case(
+        "HI222",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {forwards: {web: {port: 80, bind: §127.0.0.2, engine: nftables}}}
+""",
+        "what comes for 127.0.0.2 is not led on",
+        "bind an address of the host",
+    ),
+    "a service behind nftables that listens on 127.0.0.1": Case(
+        "HI223",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a:
+        units: {{web: {UNIT}, listens: [§"127.0.0.1:80", "0.0.0.0:81"]}}}}
+        forwards: {{web: {{port: 80, bind: 0.0.0.0, engine: nftables}}}}
+""",
+        "forwards.web leads to the container's address, and nothing listens there",
+        "listen on 0.0.0.0",
+    ),
+    "a peer whose forwards lead to its 127.0.0.1": Case(
+        "HI224",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {allowed_peers: [§b]}
+      b: {forwards: {web: {port: 80}}}
+""",
+        "nothing listens on the address of b",
+        "give a forward of it engine socat",
     ),
 }
 

@@ -31,7 +31,7 @@ fleet = Fleet(
                     units={"web": web},
                     forwards={
                         "admin": Forward(port=8000),
-                        "httpgw": Forward(port=4000, host_port=8080),
+                        "httpgw": Forward(port=4000, host_port=8080, engine="socat"),
                     },
                 ),
                 "web1": Container(network="shared"),
@@ -66,6 +66,7 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
     names = {re.sub("[0-9a-f]{16}", "HASH", name) for name in written}
     units = "systemd/alpha/containers/web0/units"
     wants = "systemd/alpha/host/multi-user.target.wants"
+    proxyd = "socket-proxyd-web0-admin"
     assert names == {
         *("flake.nix", "manifest.json", "hosts/alpha.nix"),
         *("classes/web-HASH.nix", "classes/empty-HASH.nix"),
@@ -73,25 +74,28 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
         *("systemd/alpha/firewall.nft", f"{wants}/holo-firewall.service"),
         "systemd/alpha/host/nftables.service.wants/holo-firewall.service",
         *(f"{wants}/container@web{n}.service" for n in (0, 1)),
-        *(f"{wants}/socat-web0-{forward}.service" for forward in ("admin", "httpgw")),
-        "systemd/alpha/host/container@web0.service.wants/socat-web0-admin.service",
+        *(f"{wants}/{unit}" for unit in ("socat-web0-httpgw.service", f"{proxyd}.socket")),
+        f"systemd/alpha/host/container@web0.service.wants/{proxyd}.socket",
         "systemd/alpha/host/container@web0.service.wants/socat-web0-httpgw.service",
         "systemd/alpha/host/container@web0.service",
         "systemd/alpha/host/container@web1.service",
-        "systemd/alpha/host/socat-web0-admin.service",
+        *(f"systemd/alpha/host/{proxyd}.{kind}" for kind in ("service", "socket")),
+        *(f"systemd/alpha/host/ready-web0-{forward}.service" for forward in ("admin", "httpgw")),
         "systemd/alpha/host/socat-web0-httpgw.service",
         *(f"systemd/alpha/containers/web{n}/identity.env" for n in (0, 1)),
         *(f"systemd/alpha/containers/web{n}/presets/00-holo.preset" for n in (0, 1)),
         f"{units}/web.service",
+        "systemd/alpha/containers/web1/units/README",
         f"{units}/multi-user.target.wants/web.service",
-        f"{units}/socat-internal-admin-forwarder.service",
-        f"{units}/multi-user.target.wants/socat-internal-admin-forwarder.service",
         f"{units}/socat-internal-httpgw-forwarder.service",
         f"{units}/multi-user.target.wants/socat-internal-httpgw-forwarder.service",
     }
     lock = json.loads((fleet.parent / "fleet.lock.json").read_text())
     web0 = lock["hosts"]["alpha"]["containers"]["web0"]
-    assert web0["forwards"]["admin"] == {"protocol": "tcp", "host_port": 8000, "inner_port": 8001}
+    assert web0["forwards"] == {
+        "admin": {"protocol": "tcp", "host_port": 8000},
+        "httpgw": {"protocol": "tcp", "host_port": 8080, "inner_port": 4000},
+    }
     identity = written["systemd/alpha/containers/web0/identity.env"]
     assert identity == b"HOLO_CONTAINER=web0\nHOLO_ADDRESS=10.0.85.2\n"
     assert not list(out.rglob(".*"))
@@ -173,7 +177,7 @@ def test_show_prints_every_number(fleet: Path, capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out == (
         "alpha\n"
         "  web0  10.0.85.2  web\n"
-        "    admin  127.0.0.1:8000 -> 10.0.85.2:8001 -> 127.0.0.1:8000  (tcp, socat)\n"
+        "    admin  127.0.0.1:8000 -> 127.0.0.1:8000  (tcp, socket-proxyd)\n"
         "    httpgw  127.0.0.1:8080 -> 10.0.85.2:4000 -> 127.0.0.1:4000  (tcp, socat)\n"
         "  web1  the host's network  no units\n"
     )
@@ -238,7 +242,7 @@ MISTAKES = {
     ),
     "two units of one name": (
         GOOD.replace('units={"web"', 'units={"socat-internal-a-forwarder"').replace(
-            '"admin": Forward', '"a": Forward'
+            '"httpgw": Forward', '"a": Forward'
         ),
         ["compile", "FLEET", "--out", "OUT"],
         "error[HI217] hosts.alpha.containers.web0.units.socat-internal-a-forwarder",

@@ -192,17 +192,48 @@ MUTANTS = {
     "a lost way out": ("firewall.nix", 'c.egress == "internet"', 'c.egress == "hub"'),
     "a lost order": ("containers.nix", 'wants = [ "holo-firewall.service" ];', ""),
     "a port open to the wrong side": (
-        "socat.nix",
+        "ports.nix",
         '!lib.hasPrefix "127." f.bind',
         'lib.hasPrefix "127." f.bind',
     ),
     "a lost limit": ("containers.nix", "MemoryMax = ", "MemoryHigh = "),
     "a lost secret": ("containers.nix", "--load-credential=", "--set-credential="),
     "a wrong protocol's ports": (
-        "socat.nix",
-        'f.protocol == "udp") f.innerPort',
-        "true) f.innerPort",
+        "ports.nix",
+        'f.protocol == "udp"\n',
+        "true\n",
     ),
+    "an inner port of every engine": ("ports.nix", 'f.engine == "socat"', "true"),
+    "a port of nftables open on the host": ("ports.nix", ' && f.engine != "nftables"', ""),
+    "a derived engine": ("containers.nix", 'config.protocol == "udp"', 'config.protocol == "tcp"'),
+    "a derived inner port": (
+        "containers.nix",
+        "default = config.port",
+        "default = config.hostPort",
+    ),
+    "another engine's socket": ("socket-proxyd.nix", '== "socket-proxyd"', '!= "socat"'),
+    "a lost stream": ("socket-proxyd.nix", "listenStreams = [", "listenStreams = lib.tail ["),
+    "a directive of a socket": ("socket-proxyd.nix", "FreeBind = true;", "Transparent = true;"),
+    "a socket before its container": (
+        "socket-proxyd.nix",
+        "DefaultDependencies = false;",
+        "",
+    ),
+    "a proxy in the host's network": ("socket-proxyd.nix", "NetworkNamespacePath = ", "Slice = "),
+    "a proxy of UDP": ("haproxy.nix", ' && f.protocol == "tcp"', ""),
+    "another descriptor": ("haproxy.nix", "bind fd@3", "bind fd@4"),
+    "a configuration of another name": ("haproxy.nix", '"holo/haproxy/', '"holo/hap/'),
+    "a map of all addresses": ("firewall.nix", 'f.bind == "0.0.0.0"', 'f.bind != "0.0.0.0"'),
+    "a service of another port": ("firewall.nix", "${toString f.port}", "${toString f.hostPort}"),
+    "a forward from loopback": ("firewall.nix", ' && !lib.hasPrefix "127." f.bind', ""),
+    "packets that go astray": (
+        "firewall.nix",
+        "@exposed oifname != @links drop",
+        "@exposed accept",
+    ),
+    "a question of another container": ("readiness.nix", "requisite = [", "requires = ["),
+    "a question that nobody can answer": ("readiness.nix", ' && f.probe != "none"', ""),
+    "a question at the wrong address": ("readiness.nix", "then c.address", "then c.hostAddress"),
     "a lost file": ("containers.nix", "HOLO_ADDRESS=", "ADDRESS="),
 }
 
@@ -221,7 +252,7 @@ def test_a_planted_difference_is_found(
     source = (mutant / file).read_text()
     assert old in source, f"the mutant has nothing to change: {old}"
     (mutant / file).write_text(source.replace(old, new))
-    values = configurations(seed=2, count=80)
+    values = configurations(seed=2, count=160)
     results = in_nix(nix, nixpkgs, mutant, [printed(value) for value in values])
     assert any(result != in_python(v) for v, result in zip(values, results, strict=True))
 

@@ -117,7 +117,7 @@ def test_the_definition_and_its_module_in_the_readme_are_those_of_the_project() 
 
 
 def test_the_flake_exports_every_module() -> None:
-    exported = re.findall(r"(\w+) = ./modules/(\w+).nix;", (ROOT / "flake.nix").read_text())
+    exported = re.findall(r"([\w-]+) = ./modules/([\w-]+).nix;", (ROOT / "flake.nix").read_text())
     modules = {path.stem for path in (ROOT / "modules").glob("*.nix")} - {"default"}
     assert {*exported} == {(name, name) for name in modules}
 
@@ -135,7 +135,7 @@ def test_the_steps_in_the_document_put_an_output_in_place_and_start_it(tmp_path:
     with NspawnMachine("alpha", binds={"/srv/out": tmp_path / "out"}) as host:
         for step in steps.splitlines():
             host.succeed(["bash", "-c", f"cd /srv; {step}"])
-        host.wait_for_unit("socat-holochain0-admin.service")
+        host.wait_for_unit("socket-proxyd-holochain0-admin.socket")
         answer = host.succeed(["curl", "-sS", "http://127.0.0.1:8000/identity.env"])
     assert answer.startswith("HOLO_CONTAINER=holochain0\n")
 

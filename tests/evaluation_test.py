@@ -25,7 +25,7 @@ def test_the_host_of_the_example_is_forced(
     path = fleets.toplevel(nix, compiled_example, "alpha", overrides)
     assert path.endswith(".drv")
     derivation = Path(path).read_text()
-    for expected in ("container@holochain2", "10.0.87.2:8001", "socat-holochain0-httpgw"):
+    for expected in ("container@holochain2", "127.0.0.1:8002", "socket-proxyd-holochain0-httpgw"):
         assert expected in derivation  # the whole host is in what was forced
     assert "holochain3" not in derivation
 
@@ -42,13 +42,13 @@ def compiled_mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 MIXED = {
     "hub": [
-        "TCP4-LISTEN:4222,bind=192.0.2.10",
+        "ListenStream=192.0.2.10:4222",
         "/bin/turnserver",
         "operator.jwt",
         "/bin/nats-server",
     ],
-    "edge0": ["/bin/holochain", "/bin/hc-http-gw", "10.77.0.6:8001", "WORKLOAD.HC_HTTP_GW.*"],
-    "edge1": ["container@metrics", "10.77.0.14:7000", "bind=192.0.2.21", "127.0.0.1:9100"],
+    "edge0": ["/bin/holochain", "/bin/hc-http-gw", "10.77.0.6:8090", "WORKLOAD.HC_HTTP_GW.*"],
+    "edge1": ["container@metrics", "10.77.0.14:7000", "192.0.2.21 . tcp . 8081", "127.0.0.1:9100"],
 }
 """What is on a host or in its containers, and nowhere else."""
 

@@ -91,7 +91,8 @@ PYTHON = {
     "Host": PYTHON_HEAD + "fleet = Fleet(name='piece', hosts={{'alpha': {piece}}})",
     "Container": PYTHON_HEAD
     + "container = {piece}\n"
-    + "hub, web1 = Host(address='192.0.2.10'), Container()\n"
+    + "hub, peer = Host(address='192.0.2.10'), Forward(port=9000, engine='socat')\n"
+    + "web1 = Container(forwards={{'w': peer}})\n"
     + "alpha = Host(address='192.0.2.20', networks=['192.0.2.0/24'],"
     + " containers={{'web0': container, 'web1': web1}})\n"
     + "fleet = Fleet(name='piece', hub='hub', hosts={{'hub': hub, 'alpha': alpha}})",
@@ -105,7 +106,7 @@ hosts:
     address: 192.0.2.20
     networks: [192.0.2.0/24]
     containers:
-      web1: {}
+      web1: { forwards: { w: { port: 9000, engine: socat } } }
       web0:
 """
 YAML = {

@@ -12,6 +12,8 @@ from holo_infra import Container, Fleet, Forward, Host, Unit
 from holo_infra.allocate import Allocation, allocate
 from holo_infra.check import check_fleet
 from holo_infra.diagnostics import Diagnostic, dotted
+from holo_infra.model.names import Engine
+from holo_infra.network import forward_units
 from holo_infra.plan import write
 from holo_infra.targets.nixos import FlakeInputs, nixos
 from holo_infra.targets.systemd import systemd
@@ -42,7 +44,7 @@ def units(fleet: Fleet, place: str = "host") -> dict[str, Sections]:
     return {
         path.removeprefix(folder): parse(content)
         for path, content in files.items()
-        if isinstance(content, str) and path.startswith(folder) and path.endswith(".service")
+        if isinstance(content, str) and path.startswith(folder)
     }
 
 
@@ -76,7 +78,12 @@ def test_each_container_of_a_host_has_an_address_and_ports_of_its_own() -> None:
     made = units(fleet)
     addresses = {words(made[f"netns-{name}.service"])[2][3] for name in "abc"}
     assert addresses == {"10.0.85.1/30", "10.0.86.1/30", "10.0.87.1/30"}
-    listeners = [listens(unit) for name, unit in made.items() if name.startswith("socat-")]
+    listeners = [
+        address
+        for name, unit in made.items()
+        if name.endswith(".socket")
+        for address in unit["Socket"]["ListenStream"]
+    ]
     assert len(set(listeners)) == len(listeners) == 6
     holo = read_values(str(nixos(fleets.lowered(fleet), FlakeInputs())["hosts/alpha.nix"]))["holo"]
     assert [holo["containers"][name]["index"] for name in "abc"] == [0, 1, 2]
@@ -89,7 +96,7 @@ def test_a_conductor_on_the_second_containers_inner_port_is_refused_with_both_ow
     second = Container(
         index=1,
         units={"conductor": Unit(exec_start=["holochain"], listens=["0.0.0.0:8001"])},
-        forwards={"admin": Forward(port=8001, inner_port=8001)},
+        forwards={"admin": Forward(port=8001, inner_port=8001, engine="socat")},
     )
     (found,) = clashes(of_containers(a=Container(), b=second))
     assert found.code == "HI105"
@@ -117,12 +124,12 @@ def test_a_wildcard_forwarder_before_its_own_gateway_is_refused_with_both_owners
 def test_our_own_inner_half_leaves_the_services_loopback_address_alone() -> None:
     gateway = Container(
         units={"gateway": Unit(exec_start=["hc-http-gw"], listens=["127.0.0.1:8090"])},
-        forwards={"httpgw": Forward(port=8090)},
+        forwards={"httpgw": Forward(port=8090, engine="socat")},
     )
     fleet = of_containers(a=gateway)
     assert clashes(fleet) == []
     inner = units(fleet, "containers/a/units")["socat-internal-httpgw-forwarder.service"]
-    assert listens(inner) == "TCP4-LISTEN:8090,bind=${HOLO_ADDRESS},fork,reuseaddr"
+    assert listens(inner) == "TCP4-LISTEN:8090,bind=${HOLO_ADDRESS},fork,reuseaddr,backlog=4096"
 
 
 def test_two_services_on_one_wildcard_port_are_refused_with_both_owners() -> None:
@@ -176,8 +183,8 @@ def test_a_full_host_has_no_two_forwards_on_one_port_and_both_targets_agree() ->
     ports = set()
     for name, container in containers.items():
         for forward, numbers in container["forwards"].items():
-            address = listens(made[f"socat-{name}-{forward}.service"])
-            assert address == f"TCP4-LISTEN:{numbers['hostPort']},bind=127.0.0.1,fork,reuseaddr"
+            socket = made[f"socket-proxyd-{name}-{forward}.socket"]["Socket"]
+            assert socket["ListenStream"] == [f"127.0.0.1:{numbers['hostPort']}"]
             ports.add(numbers["hostPort"])
     assert len(ports) == 2 * 171
 
@@ -199,7 +206,7 @@ def test_long_names_with_one_beginning_stay_apart() -> None:
     made = units(fleet)
     for end in ("a", "b"):
         assert f"container@{common}-{end}.service" in made
-        assert f"socat-{common}-{end}-admin.service" in made
+        assert f"socket-proxyd-{common}-{end}-admin.socket" in made
     links = {words(made[f"netns-{common}-{end}.service"])[1][3] for end in ("a", "b")}
     assert links == {"holo-0", "holo-1"}
     assert len("holo-99999") <= 15
@@ -209,22 +216,41 @@ def test_long_names_with_one_beginning_stay_apart() -> None:
 
 
 def test_readiness_asks_the_very_address_that_is_forwarded_to() -> None:
-    container = Container(
-        forwards={"admin": Forward(port=8000), "httpgw": Forward(port=4000, probe="http:/health")},
-    )
-    made = units(of_containers(a=container))
+    forwards = {"admin": Forward(port=8000), "httpgw": Forward(port=4000, probe="http:/health")}
+    made = units(of_containers(a=Container(forwards=forwards)))
+    for name in ("socket-proxyd-a-admin.service", "ready-a-admin.service"):
+        assert made[name]["Service"]["NetworkNamespacePath"] == ["/run/netns/a"]
+    (ask,) = words(made["socket-proxyd-a-admin.service"], "ExecStartPre")
+    (carry,) = words(made["socket-proxyd-a-admin.service"])
+    (now,) = words(made["ready-a-admin.service"])
+    assert ask[-1].split(",")[0] == now[-1].split(",")[0] == f"TCP4:{carry[-1]}"
+    assert carry[-1] == "127.0.0.1:8000"
+    (ask,) = words(made["socket-proxyd-a-httpgw.service"], "ExecStartPre")
+    (now,) = words(made["ready-a-httpgw.service"])
+    assert "--fail" in ask
+    assert "--fail" in now
+    assert ask[-1] == now[-1] == "http://127.0.0.1:4000/health"
+
+
+def test_the_outer_half_of_socat_asks_the_inner_half() -> None:
+    forwards = {
+        "admin": Forward(port=8000, engine="socat"),
+        "httpgw": Forward(port=4000, probe="http:/health", engine="socat"),
+    }
+    made = units(of_containers(a=Container(forwards=forwards)))
     (ask,) = words(made["socat-a-admin.service"], "ExecStartPre")
     (carry,) = words(made["socat-a-admin.service"])
     assert ask[-1].split(",")[0] == carry[-1] == "TCP4:10.0.85.2:8001"
     (ask,) = words(made["socat-a-httpgw.service"], "ExecStartPre")
-    assert "--fail" in ask
     assert ask[-1] == "http://10.0.85.2:4000/health"
+    (now,) = words(made["ready-a-httpgw.service"])  # the service itself, not what leads to it
+    assert now[-1] == "http://127.0.0.1:4000/health"
 
 
 def test_no_unit_asks_what_cannot_be_answered_no() -> None:
     made = units(of_containers(a=conductor(), b=conductor()))
     for name, unit in made.items():
-        for key, lines in unit["Service"].items():
+        for key, lines in unit.get("Service", {}).items():
             told = " ".join(lines)
             if key.startswith("Exec"):
                 assert not re.search(r"machinectl|route get|\bgrep\b|/sh\b|\bnc\b", told), name
@@ -235,10 +261,18 @@ def test_no_unit_asks_what_cannot_be_answered_no() -> None:
 
 def test_a_forward_listens_on_loopback_unless_told_otherwise() -> None:
     wide = Forward(port=1, bind="0.0.0.0")  # noqa: S104 - on purpose
-    world = Container(forwards={"open": wide, "own": Forward(port=2)})
+    forwards = {
+        "own": Forward(port=2),
+        "open": wide,
+        "own2": Forward(port=3, engine="socat"),
+        "open2": wide.model_copy(update={"engine": "socat", "port": 4}),
+    }
+    world = Container(forwards=forwards)
     made = units(of_containers(a=world))
-    assert ",bind=127.0.0.1," in listens(made["socat-a-own.service"])
-    assert ",bind=0.0.0.0," in listens(made["socat-a-open.service"])
+    assert made["socket-proxyd-a-own.socket"]["Socket"]["ListenStream"] == ["127.0.0.1:2"]
+    assert made["socket-proxyd-a-open.socket"]["Socket"]["ListenStream"] == ["0.0.0.0:1"]
+    assert ",bind=127.0.0.1," in listens(made["socat-a-own2.service"])
+    assert ",bind=0.0.0.0," in listens(made["socat-a-open2.service"])
 
 
 # Users' text spliced into source that root evaluates.
@@ -271,9 +305,16 @@ def test_users_text_in_nix_source_evaluates_nothing(
 # A forwarder that outlives its container.
 
 
-def test_a_forward_is_bound_to_its_container_and_comes_back_with_it() -> None:
-    outer = units(of_containers(a=conductor()))["socat-a-admin.service"]
-    assert outer["Unit"]["BindsTo"] == ["container@a.service"]
-    assert outer["Unit"]["After"] == ["container@a.service"]
-    assert "container@a.service" in outer["Install"]["WantedBy"]
-    assert "Wants" not in outer["Unit"]
+@pytest.mark.parametrize("engine", ["socat", "socket-proxyd", "haproxy"])
+def test_a_forward_is_bound_to_its_container_and_comes_back_with_it(engine: Engine) -> None:
+    admin = Forward(port=8000, engine=engine)
+    made = units(of_containers(a=Container(forwards={"admin": admin})))
+    first, *rest = forward_units(engine, "a", "admin")
+    for name in (first, *rest):
+        assert made[name]["Unit"]["BindsTo"] == ["container@a.service"]
+        assert "container@a.service" in made[name]["Unit"]["After"]
+        assert "Wants" not in made[name]["Unit"]
+    assert "container@a.service" in made[first]["Install"]["WantedBy"]
+    for name in rest:  # by its socket
+        assert made[name]["Unit"]["Requires"] == [first]
+        assert "Install" not in made[name]

@@ -61,8 +61,8 @@ def test_the_picture_has_every_host_container_and_number(
         *("mixed", "hub", "internet"),
         *("edge0", "nixos · 192.0.2.20", "edge1", "systemd · 192.0.2.21", "nixos · 192.0.2.10"),
         *("holochain0", "10.77.0.2", "network conductors · egress internet"),
-        *("HTTP gateway of the conductor", "127.0.0.1:8091 → 8090 → 8090"),
-        *("192.0.2.10:7422 → 7422 → 7422", "127.0.0.1:7000/udp → 7000 → 7000"),
+        *("HTTP gateway of the conductor", "127.0.0.1:8091 → 8090 → 8090", "127.0.0.1:8001 → 8000"),
+        *("192.0.2.10:7422 → 7422", "192.0.2.21:8081 → 8081", "127.0.0.1:7000/udp → 7000 → 7000"),
         *("the host's network", "0.0.0.0:3478/udp", "127.0.0.1:9100", "/srv/nats/state"),
     } <= texts
     tooltips = [link.get("{http://www.w3.org/1999/xlink}title") for link in root.iter(f"{SVG}a")]

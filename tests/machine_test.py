@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,7 @@ from vmtests import NspawnMachine
 pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.xdist_group("machine")]
 
 
-# The example, as it runs.
+# The example, as it runs with engine `socat`; `engines_test` has the others.
 
 FORWARDS = {
     8000: "holochain0",
@@ -31,8 +30,10 @@ FORWARDS = {
 
 
 @pytest.fixture(scope="module")
-def alpha(compiled_example: Path) -> Iterator[NspawnMachine]:
-    with machine(compiled_example, "alpha") as running:
+def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
+    folder = tmp_path_factory.mktemp("private")
+    write(systemd(fleets.lowered(fleets.private("socat"))), folder)
+    with machine(folder, "alpha") as running:
         for unit in (
             f"socat-holochain{n}-{f}.service" for n in range(3) for f in ("admin", "httpgw")
         ):
@@ -109,14 +110,14 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     )
     privileged = Container(
         units={"web": Unit(exec_start=web)},
-        forwards={"web": Forward(port=8080, host_port=443, inner_port=81)},
+        forwards={"web": Forward(port=8080, host_port=443, inner_port=81, engine="socat")},
     )
     answer = "SYSTEM:cat >/dev/null; sleep 1.5; echo answer"
     late = ["socat", "-t", "9", "TCP4-LISTEN:7000,bind=127.0.0.1,fork,reuseaddr", answer]
     slow = Container(
         # Also the name of a user of the system.
         units={"daemon": Unit(exec_start=late)},
-        forwards={"late": Forward(port=7000)},
+        forwards={"late": Forward(port=7000, engine="socat")},
     )
     shared = Container(
         network="shared",

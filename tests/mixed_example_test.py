@@ -21,7 +21,8 @@ WEB = "HOLO_CONTAINER=web\nHOLO_ADDRESS=10.0.85.2\n"
 WATCH = "HOLO_CONTAINER=watch\nHOLO_ADDRESS=10.0.86.2\n"
 EDGE_UNITS = [
     *(f"container@{name}.service" for name in ("echo", "metrics", "watch", "web")),
-    *(f"socat-{name}.service" for name in ("echo-tcp", "echo-udp", "watch-watch", "web-pages")),
+    *(f"socat-{name}.service" for name in ("echo-tcp", "echo-udp", "web-pages")),
+    "socket-proxyd-watch-watch.socket",
 ]
 
 
@@ -36,7 +37,7 @@ def edge1(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
         # The host's address comes after its forwards, as it does where a lease takes long.
         for command in lab.world(EDGE, EDGE_HUB, INTERNET):
             running.succeed(command)
-        for name in [*EDGE_UNITS, "socat-web-status.service"]:
+        for name in EDGE_UNITS:
             running.wait_for_unit(name)
         yield running
 

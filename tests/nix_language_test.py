@@ -174,7 +174,7 @@ def test_every_generated_file_parses(nix: Nix, compiled_example: Path) -> None:
         *compiled_example.rglob("*.nix"),
         ROOT / "flake.nix",
     ]
-    assert len(files) == 9
+    assert len(files) == 13
     nix.parse(*files)
 
 

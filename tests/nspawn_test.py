@@ -15,6 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.traces import (
+    assert_gone,
+    forget_namespaces,
+    pids_of,
+    remember_namespaces,
+    traces,
+)
 from vmtests import MachineError, NspawnMachine
 
 pytestmark = pytest.mark.needs("nspawn", "ip", "socat", "busybox", "curl")
@@ -263,76 +270,10 @@ def test_nested_container_answers_with_its_own_bytes_through_its_forwarder(tmp_p
 # Nothing is left
 
 
-# Of the machines of this test: namespaces as the kernel names them, and descriptors which see to it
-# that no namespace made meanwhile, by another test, gets the same name.
-NAMESPACES: list[str] = []
-PINS: list[int] = []
-
-
 @pytest.fixture(autouse=True)
-def forget_namespaces() -> Iterator[None]:
+def fresh_traces() -> Iterator[None]:
     yield
-    for pin in PINS:
-        os.close(pin)
-    PINS.clear()
-    NAMESPACES.clear()
-
-
-def pids_of(machine: NspawnMachine) -> tuple[int, int]:
-    """Of the keeper's parent and of the machine's init."""
-    assert machine._namespaces is not None
-    return machine._namespaces._process.pid, machine._leader
-
-
-def remember_namespaces(keeper: int, leader: int) -> None:
-    links = [Path(f"/proc/{keeper}/ns/{kind}") for kind in ("mnt", "net")]
-    kinds = ("mnt", "net", "pid", "uts", "ipc", "cgroup")
-    links += [Path(f"/proc/{leader}/ns/{kind}") for kind in kinds]
-    PINS.extend(os.open(link, os.O_RDONLY) for link in links)
-    NAMESPACES.extend(str(link.readlink()) for link in links)
-    assert len(set(NAMESPACES)) == len(links)
-    assert not set(NAMESPACES) & {str(link.readlink()) for link in Path("/proc/self/ns").iterdir()}
-
-
-def traces(name: str) -> list[str]:
-    """What there is of a machine: processes, cgroups, mounts, files."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            told = (process / "cmdline").read_bytes() + (process / "cgroup").read_bytes()
-            lives = [str(link.readlink()) for link in (process / "ns").iterdir()]
-        except OSError:  # gone meanwhile
-            continue
-        marks = [f"vmtests-{name}-".encode(), f"--machine={name}\0".encode()]
-        if any(mark in told for mark in marks) or set(lives) & set(NAMESPACES):
-            found.append(f"{process}: {told!r}")
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        if " - cgroup2 " in line:
-            found += map(str, Path(line.split()[4]).glob(f"vmtests-{name}-*"))
-        if any(mark in line for mark in ["vmtests", "/run/tree", *NAMESPACES]):
-            found.append(line)
-    return found + sorted(nspawn_files() - FILES_BEFORE)
-
-
-def nspawn_files() -> set[str]:
-    """Where nspawn puts temporary files, and we might."""
-    folders = [Path("/tmp"), Path("/var/tmp"), Path("/run")]  # noqa: S108
-    return {
-        str(path)
-        for folder in folders
-        for name in ("nspawn-*", "vmtests*")
-        for path in folder.glob(name)
-    }
-
-
-FILES_BEFORE = nspawn_files()
-
-
-def assert_gone(name: str, within: float = 0.0) -> None:
-    deadline = time.monotonic() + within
-    while (left := traces(name)) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert left == []
+    forget_namespaces()
 
 
 def by_kill(machine: NspawnMachine) -> None:
@@ -367,7 +308,7 @@ def by_poweroff_inside(machine: NspawnMachine) -> None:
         assert machine._namespaces is not None
         assert machine._namespaces.wait(5)
         assert time.monotonic() - begun < 5
-        with pytest.raises(MachineError, match=r"the machine is off\n(.*\n)*.*Powering off"):
+        with pytest.raises(MachineError, match=r"it is off\n(.*\n)*.*Powering off"):
             machine.execute(["true"])
 
 
@@ -375,7 +316,7 @@ def by_death_of_the_keeper(machine: NspawnMachine) -> None:
     with machine:
         remember_namespaces(*pids_of(machine))
         assert machine._namespaces is not None
-        machine._namespaces._process.kill()
+        machine._namespaces.process.kill()
 
 
 def by_a_boot_that_hangs(machine: NspawnMachine) -> None:
@@ -427,9 +368,9 @@ def test_nothing_is_left_of_a_supervising_process(how: str, tmp_path: Path) -> N
     name = f"process-{how.replace(' ', '')}"
     script = f"""\
 import json, sys
-sys.path[:0] = {[str(ROOT), str(ROOT / "tests")]!r}
+sys.path[:0] = [{str(ROOT)!r}]
 from vmtests import NspawnMachine
-from nspawn_test import pids_of
+from tests.support.traces import pids_of
 machine = NspawnMachine({name!r})
 machine.start()
 print(json.dumps(pids_of(machine)), flush=True)
@@ -498,7 +439,7 @@ def test_missing_program_is_named_with_its_package(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize("name", ["", "-a", "A", "a.b", "a/b", "a" * 64, "a\n"])
 def test_bad_name_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"machine name .*: must be"):
+    with pytest.raises(ValueError, match=r"name .*: must be"):
         NspawnMachine(name)
 
 

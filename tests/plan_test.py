@@ -446,7 +446,7 @@ def changed_value(value: Any) -> Any:
 
 
 def test_both_halves_of_a_forward_are_told_where_they_disagree() -> None:
-    container = Container(forwards={"admin": Forward(port=8000)})
+    container = Container(forwards={"admin": Forward(port=8000, engine="socat")})
     fleet = Fleet(name="f", hosts={"a": Host(containers={"c": container})})
     files, *_ = compiled(fleet, Allocation())
     (path,) = [path for path in files if path.startswith("classes/")]
@@ -455,9 +455,22 @@ def test_both_halves_of_a_forward_are_told_where_they_disagree() -> None:
         text = str(files[path]).replace("8001", str(inner_port))
         return viewed({**files, path: text})["hosts"]["a"]["containers"]["c"]["forwards"]["admin"]
 
-    outer = {"hostPort": 8000, "innerPort": 8001}
-    assert forward(8001) == {**outer, "port": 8000}
+    outer = {"hostPort": 8000, "port": 8000, "innerPort": 8001, "engine": "socat"}
+    assert forward(8001) == outer
     assert forward(8002) == {**outer, "forwarder": {"innerPort": 8002, "port": 8000}}
+
+
+@pytest.mark.parametrize("engine", ["socat", "socket-proxyd", "haproxy", "nftables"])
+def test_a_change_of_a_forwards_port_is_told_once(engine: Any) -> None:
+    def fleet(port: int) -> View:
+        forward = Forward(port=port, host_port=80, bind="0.0.0.0", engine=engine)  # noqa: S104
+        container = Container(forwards={"web": forward})
+        made = Fleet(name="f", hosts={"a": Host(containers={"c": container})})
+        return viewed(compiled(made, Allocation())[0])
+
+    (change,) = compare(fleet(4000), fleet(4001), {})
+    assert change.path[-3:] == ("forwards", "web", "port")
+    assert (change.old, change.new) == (4000, 4001)
 
 
 def test_options_of_a_container_and_of_its_class_never_share_a_name() -> None:
@@ -466,7 +479,7 @@ def test_options_of_a_container_and_of_its_class_never_share_a_name() -> None:
     of_class = {"boot", "networking", "nixpkgs", "units"}
     assert not of_container & (of_class | {*Holo.model_fields} - {"containers"})
     halves = {*ForwarderOptions.model_fields} & {*ForwardOptions.model_fields}
-    assert halves == {"inner_port", "probe", "protocol"}
+    assert halves == {"engine", "inner_port", "port", "probe", "protocol"}
 
 
 def test_numbers_and_truth_values_differ() -> None:
@@ -491,7 +504,7 @@ fleet = Fleet(
             containers={
                 "web0": Container(
                     units={"web": web(8000)},
-                    forwards={"admin": Forward(port=8000), "httpgw": Forward(port=4000)},
+                    forwards={"admin": Forward(port=8000), "httpgw": Forward(port=4000, engine="haproxy")},
                 ),
                 "db0": Container(units={"db": web(5432)}, forwards={"sql": Forward(port=5432)}),
                 "old": Container(network="shared"),
@@ -558,11 +571,11 @@ TOLD = """\
   ~ container web0
     + limits.memory: "2G"
     ~ forwards.admin.hostPort: 8000 -> 8010
-    - forward httpgw  127.0.0.1:4000 -> 4000 -> 4000
+    - forward httpgw  127.0.0.1:4000 -> 4000  (haproxy)
     + unit metrics  busybox httpd -f -p 127.0.0.1:9000 -h /srv
     + units.web.environment.A: "\\t\\${x}é\\u202e"
   + container web2  10.0.87.2
-    + forward dns  127.0.0.1:5353/udp -> 5353 -> 5353
+    + forward dns  127.0.0.1:5353/udp -> 5353
     + unit web  busybox httpd -f -p 127.0.0.1:8000 -h /srv
     + bindMounts."/a b".source: "/srv"
     + limits.tasks: 100

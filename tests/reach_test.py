@@ -26,8 +26,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     serve = ["busybox", "httpd", "-f", "-p", "127.0.0.1:8080", "-h", "/etc/holo"]
 
     def container(**fields: Any) -> Container:
-        units, forwards = {"web": Unit(exec_start=serve)}, {"web": Forward(port=8080)}
-        return Container(units=units, forwards=forwards, **fields)
+        forward = Forward(port=8080, engine="socat")  # peers reach it at the container's address
+        units = {"web": Unit(exec_start=serve)}
+        return Container(units=units, forwards={"web": forward}, **fields)
 
     containers = {
         "alone": container(),

@@ -15,6 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from holo_infra import Container, Fleet, Forward, Host, Unit
+from holo_infra.model.names import Engine
+from holo_infra.network import forward_units, ready_unit
 from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
 from nixgen.unitfile import parse, words
@@ -25,7 +27,10 @@ pytestmark = pytest.mark.needs("systemd-analyze")
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 PROGRAMS = ["bin/sh", "a+b", *(f"usr/bin/{name}" for name in ("busybox", "hello", "socat", "curl"))]
 PROGRAMS += [*("usr/bin/ip", "usr/bin/mkdir", "usr/bin/systemd-nspawn"), "usr/sbin/nft"]
-PROGRAMS += ["usr/sbin/sysctl"]
+PROGRAMS += ["usr/sbin/sysctl", "usr/sbin/haproxy", "usr/lib/systemd/systemd-socket-proxyd"]
+
+
+KINDS = ("service", "socket")
 
 
 def folders(bundle: Path) -> Iterator[Path]:
@@ -33,7 +38,8 @@ def folders(bundle: Path) -> Iterator[Path]:
     for host in (bundle / "systemd").iterdir():
         if (host / "host").exists():
             yield host / "host"
-        yield from (host / "containers").glob("*/units")
+        units = (host / "containers").glob("*/units")
+        yield from (folder for folder in units if any(folder.glob("*.service")))
 
 
 def verify(units: Path, root: Path) -> str:
@@ -49,7 +55,7 @@ def verify(units: Path, root: Path) -> str:
         for unit in SYSTEM_UNITS.glob(pattern):
             shutil.copy(unit, system)
     shutil.copytree(units, root / "etc/systemd/system", symlinks=True)
-    names = sorted(path.name for path in units.glob("*.service"))
+    names = sorted(path.name for kind in KINDS for path in units.glob(f"*.{kind}"))
     done = subprocess.run(
         [
             "systemd-analyze",
@@ -73,8 +79,8 @@ def test_the_example_passes_verification_without_a_word(
     checked = 0
     for number, folder in enumerate(folders(compiled_example)):
         assert verify(folder, tmp_path / str(number)) == ""
-        checked += len(list(folder.glob("*.service")))
-    assert checked == 13 + 3 * 4
+        checked += sum(len(list(folder.glob(f"*.{kind}"))) for kind in KINDS)
+    assert checked == 1 + 3 * (2 + 2 * 3) + 3 * 2
 
 
 def test_random_fleets_pass_verification_without_a_word(tmp_path: Path) -> None:
@@ -104,7 +110,8 @@ def test_nftables_accepts_the_rules_of_random_fleets() -> None:
     files = systemd(fleets.lowered(fleets.fleet(random.Random(29), 60)))
     rules = [str(content) for path, content in files.items() if path.endswith("firewall.nft")]
     assert len(rules) > 20
-    for part in ("@together", "@hub", "@internet", "masquerade", 'oifname "holo-'):
+    parts = ("@together", "@hub", "@internet", "masquerade", "@of_one", "@of_all", "@services")
+    for part in (*parts, 'oifname "holo-'):
         assert any(part in text for text in rules)
     for text in rules:
         assert nft_says(text) == "", text
@@ -116,8 +123,10 @@ def test_nftables_accepts_the_rules_of_random_fleets() -> None:
     [
         ("RestartSec=", "RestartSecs=", "Unknown key"),
         ("KillMode=mixed", "KillMode=maybe", "Failed to parse kill mode"),
-        ("/usr/bin/socat", "/usr/bin/gone", "gone is not executable"),
+        ("/systemd-socket-proxyd", "/gone", "gone is not executable"),
         ("BindsTo=", "BindsTo=gone.service ", "gone.service"),
+        ("FreeBind=", "FreeBinds=", "Unknown key"),
+        ("ListenStream=127.0.0.1:", "ListenStream=127.0.0.1:x", "Failed to parse address value"),
     ],
 )
 def test_verification_finds_a_planted_fault(
@@ -128,10 +137,12 @@ def test_verification_finds_a_planted_fault(
     told: str,
 ) -> None:
     folder = tmp_path / "units"
-    shutil.copytree(compiled_example / "systemd/alpha/host", folder)
-    unit = folder / "socat-holochain0-admin.service"
-    assert old in unit.read_text()
-    unit.write_text(unit.read_text().replace(old, new))
+    shutil.copytree(compiled_example / "systemd/alpha/host", folder, symlinks=True)
+    units = [folder / unit for unit in forward_units("socket-proxyd", "holochain0", "admin")]
+    changed = {unit: unit.read_text().replace(old, new) for unit in units}
+    assert any(text != unit.read_text() for unit, text in changed.items())
+    for unit, text in changed.items():
+        unit.write_text(text)
     assert told in verify(folder, tmp_path / "root")
 
 
@@ -158,14 +169,38 @@ def test_every_unit_is_hardened(compiled_example: Path) -> None:
         for folder in folders(compiled_example)
         for path in sorted(folder.glob("*.service"))
     }
-    assert len(scores) == 13 + 3 * 4
+    assert len(scores) == 1 + 3 * (2 + 2 * 2) + 3 * 2
     for path, score in scores.items():
         limit = next((v for name, v in EXCEPTIONS.items() if path.name.startswith(name)), 1.5)
         assert score <= limit, path.name
 
 
+PROXIES = {"socat": 1.1, "socket-proxyd": 0.9, "haproxy": 0.9}
+
+
+@pytest.mark.parametrize("engine", [*PROXIES, "nftables"])
+@pytest.mark.parametrize("bind", ["127.0.0.1", "0.0.0.0"])  # noqa: S104 - on purpose
+def test_the_units_of_every_engine_are_hardened(tmp_path: Path, engine: Engine, bind: str) -> None:
+    bind = "192.0.2.1" if engine == "nftables" else bind
+    forward = Forward(port=80, host_port=8080, bind=bind, engine=engine)
+    web = Container(forwards={"web": forward, "http": Forward(port=81, probe="http:/")})
+    fleet = Fleet(name="test", hosts={"alpha": Host(containers={"c": web})})
+    write(systemd(fleets.lowered(fleet)), tmp_path)
+    host = tmp_path / "systemd/alpha/host"
+    # Behind nftables it may talk to the container's address, too.
+    assert exposure(host / ready_unit("c", "web")) <= (1.0 if engine == "nftables" else 0.9)
+    assert exposure(host / ready_unit("c", "http")) <= 0.9
+    for unit in forward_units(engine, "c", "web"):
+        assert unit.endswith(".socket") or exposure(host / unit) <= PROXIES[engine]
+        assert (host / unit).exists()
+    assert verify(host, tmp_path / "root") == ""
+    # Only the kernel's own forwards need packets to be led on.
+    firewall = (host / "holo-firewall.service").read_text()
+    assert ("ip_forward=1" in firewall) == (engine == "nftables")
+
+
 def test_a_forward_of_a_privileged_port_is_hardened_too(tmp_path: Path) -> None:
-    forward = Forward(port=80, host_port=443, inner_port=81, bind="0.0.0.0")  # noqa: S104 - on purpose
+    forward = Forward(port=80, host_port=443, inner_port=81, bind="0.0.0.0", engine="socat")  # noqa: S104
     web = Container(forwards={"web": forward})
     fleet = Fleet(name="test", hosts={"alpha": Host(containers={"c": web})})
     write(systemd(fleets.lowered(fleet)), tmp_path)
@@ -178,12 +213,18 @@ def test_a_forward_of_a_privileged_port_is_hardened_too(tmp_path: Path) -> None:
 
 def test_units_of_a_forward_are_bound_to_their_container(compiled_example: Path) -> None:
     host = compiled_example / "systemd/alpha/host"
-    outer = parse((host / "socat-holochain1-admin.service").read_text())
+    socket = parse((host / "socket-proxyd-holochain1-admin.socket").read_text())
     machine = "container@holochain1.service"
-    assert outer["Unit"]["BindsTo"] == [machine]
-    assert outer["Unit"]["After"] == [machine]
-    assert outer["Install"]["WantedBy"] == [machine, "multi-user.target"]
-    assert outer["Service"]["SuccessExitStatus"] == ["143"]
+    assert socket["Unit"]["BindsTo"] == [machine]
+    assert socket["Unit"]["After"] == [machine]
+    assert socket["Install"]["WantedBy"] == [machine, "multi-user.target"]
+    # Else it would come before what containers come after, and so before itself.
+    assert socket["Unit"]["DefaultDependencies"] == ["false"]
+    assert socket["Unit"]["StartLimitIntervalSec"] == ["0"]
+    assert socket["Unit"]["Conflicts"] == socket["Unit"]["Before"] == ["shutdown.target"]
+    question = parse((host / "ready-holochain1-admin.service").read_text())
+    assert question["Unit"]["Requisite"] == [machine]
+    assert "Install" not in question
     container = parse((host / machine).read_text())
     assert container["Unit"]["BindsTo"] == ["netns-holochain1.service"]
     assert container["Service"]["TimeoutStartSec"] == ["300"]

@@ -1,7 +1,22 @@
 """Machines for tests and for the lab. Knows nothing of Holo."""
 
-from vmtests.enter import Result
-from vmtests.namespace import MachineError
-from vmtests.nspawn import NspawnMachine
+from vmtests.enter import Command, Result
+from vmtests.namespace import MachineError, Record, sweep
+from vmtests.network import Switch, SwitchRecord
+from vmtests.nspawn import MachineRecord, NspawnMachine
+from vmtests.publish import Publication, publish, unpublish
 
-__all__ = ["MachineError", "NspawnMachine", "Result"]
+__all__ = [
+    "Command",
+    "MachineError",
+    "MachineRecord",
+    "NspawnMachine",
+    "Publication",
+    "Record",
+    "Result",
+    "Switch",
+    "SwitchRecord",
+    "publish",
+    "sweep",
+    "unpublish",
+]

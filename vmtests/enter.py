@@ -1,22 +1,34 @@
-"""Commands in the namespaces of another process: exact arguments, bytes and status, no shell."""
+"""Commands in the namespaces of another process: exact arguments, bytes and status, no shell.
+
+A command is this process's own child, although it stands in another pid namespace: nobody between
+the two has to be killed, woken or reaped. (`nsenter --pid` would stay between them: it stops when
+its child is stopped, which systemd does at shutdown to all processes before it kills them, and
+then nobody makes it go on.)
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
-import signal
 import subprocess
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import TracebackType
+from typing import IO
 
-_ALL = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
-_ENVIRONMENT = {
+ALL = ("--mount", "--uts", "--ipc", "--net", "--cgroup", "--root", "--wd")
+ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
     "LANG": "C.UTF-8",
 }
-_AWAKE = 0.1
+_CLONE_NEWPID = 0x20000000
+_libc = ctypes.CDLL(None, use_errno=True)
+
+Stream = int | IO[bytes] | None
+"""What subprocess.Popen takes for a stream; None is this process's own."""
 
 
 @dataclass(frozen=True)
@@ -28,42 +40,118 @@ class Result:
     stderr: bytes
 
 
-def run_inside(pid: int, argv: Sequence[str], timeout: float) -> Result:
-    """Run a command with the namespaces, root and working directory of process `pid`.
+@dataclass(frozen=True)
+class Door:
+    """A way into namespaces."""
 
-    Its standard input is empty, its environment bare. Its capabilities and cgroup are this
-    process's, not those of `pid`. After `timeout` seconds it is killed, save what of it has made
-    itself a daemon, and subprocess.TimeoutExpired raised with the output so far.
+    pid: int
+    """The process whose pid namespace, as its children have it, is entered."""
+    flags: Sequence[str]
+    """nsenter's for all else, relative to that process."""
+
+
+class Command(subprocess.Popen[bytes]):
+    """A command with a session of its own. Signals go to it and to what it has started.
+
+    At the end of a `with` block it is waited for; when the block raises, killed before.
     """
-    with subprocess.Popen(
-        ["nsenter", f"--target={pid}", *_ALL, "--", *argv],
-        executable=shutil.which("nsenter"),  # by this PATH, not by that of `env`
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=_ENVIRONMENT,
-        start_new_session=True,
-    ) as nsenter:
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if exc_type is not None:
+            self.kill()
+        super().__exit__(exc_type, value, traceback)
+
+    def send_signal(self, sig: int) -> None:
+        """Signal the process group, while the command runs."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, sig)
+
+
+def start_inside(
+    door: Door,
+    argv: Sequence[str],
+    *,
+    stdin: Stream = subprocess.DEVNULL,
+    stdout: Stream = subprocess.DEVNULL,
+    stderr: Stream = subprocess.DEVNULL,
+) -> Command:
+    """Start a command behind the door, with a bare environment.
+
+    Its capabilities and cgroup are this process's, not those of the process entered.
+    """
+    with _children_in_pid_namespace_of(door.pid):
+        return Command(
+            nsenter(door, argv),
+            executable=shutil.which("nsenter"),  # by this PATH, not by that of `env`
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            env=ENVIRONMENT,
+            start_new_session=True,
+        )
+
+
+def run_inside(door: Door, argv: Sequence[str], timeout: float, stdin: bytes = b"") -> Result:
+    """Run a command behind the door, and give it `stdin` to read.
+
+    After `timeout` seconds it is killed, save what of it has made itself a daemon, and
+    subprocess.TimeoutExpired raised with the output so far.
+    """
+    pipe = subprocess.PIPE
+    source = pipe if stdin else subprocess.DEVNULL
+    with start_inside(door, argv, stdin=source, stdout=pipe, stderr=pipe) as command:
         try:
-            stdout, stderr = _communicate(nsenter, timeout)
+            stdout, stderr = command.communicate(stdin or None, timeout)
         except BaseException:
-            os.killpg(nsenter.pid, signal.SIGKILL)  # the command, its child, is in the group
+            command.kill()
             raise
-    return Result(nsenter.returncode, stdout, stderr)
+    return Result(command.returncode, stdout, stderr)
 
 
-def _communicate(nsenter: subprocess.Popen[bytes], timeout: float) -> tuple[bytes, bytes]:
-    """As Popen.communicate, and keep nsenter going.
+def attend_inside(door: Door, argv: Sequence[str], env: Mapping[str, str]) -> int:
+    """Run a command with this process's own terminal, and return its status (-N: by signal N).
 
-    It stops itself when its child is stopped, which systemd does at shutdown to all processes
-    before it kills them; then nobody else would make nsenter go on and reap the child.
+    `env` is added to the bare environment. Ctrl-C is for the command; this process waits on.
     """
-    deadline = time.monotonic() + timeout
+    with _children_in_pid_namespace_of(door.pid):
+        command = subprocess.Popen(
+            nsenter(door, argv), executable=shutil.which("nsenter"), env={**ENVIRONMENT, **env}
+        )
     while True:
-        left = deadline - time.monotonic()
+        with suppress(KeyboardInterrupt):
+            return command.wait()
+
+
+def nsenter(door: Door, argv: Sequence[str]) -> list[str]:
+    """What enters all namespaces but the pid namespace, which only a child can be born in."""
+    return ["nsenter", f"--target={door.pid}", *door.flags, "--", *argv]
+
+
+@contextmanager
+def _children_in_pid_namespace_of(pid: int) -> Iterator[None]:
+    """Whatever this thread starts meanwhile stands in the pid namespace of `pid`'s children."""
+    ours = os.open("/proc/self/ns/pid", os.O_RDONLY)
+    try:
+        theirs = os.open(f"/proc/{pid}/ns/pid_for_children", os.O_RDONLY)
         try:
-            return nsenter.communicate(timeout=max(0, min(left, _AWAKE)))
-        except subprocess.TimeoutExpired:
-            if left <= _AWAKE:
-                raise
-        nsenter.send_signal(signal.SIGCONT)
+            _set_pid_namespace(theirs)
+        finally:
+            os.close(theirs)
+        try:
+            yield
+        finally:
+            _set_pid_namespace(ours)
+    finally:
+        os.close(ours)
+
+
+def _set_pid_namespace(descriptor: int) -> None:
+    if _libc.setns(descriptor, _CLONE_NEWPID):  # os.setns, from Python 3.12
+        error = ctypes.get_errno()
+        raise OSError(error, os.strerror(error))

@@ -1,4 +1,4 @@
-r"""A machine with systemd as its init, booted by systemd-nspawn from this computer's own /usr.
+r"""A machine with systemd as its init, booted by systemd-nspawn.
 
     with NspawnMachine("host", files={"/etc/systemd/system/hello.service": unit}) as machine:
         machine.wait_for_unit("hello.service")
@@ -10,32 +10,26 @@ machine's root is made of in `vmtests.tree`. Measured with systemd 252 and Linux
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
-import shlex
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
-from vmtests.enter import Result, run_inside
-from vmtests.namespace import POLL, MachineError, Namespaces
+from vmtests.enter import ALL, Door
+from vmtests.keeper import POLL
+from vmtests.namespace import MachineError, Namespaces, Record
+from vmtests.place import Place
 from vmtests.tree import TREE, build_tree
 
 BOOT_TIMEOUT = 90.0
-COMMAND_TIMEOUT = 60.0
 UNIT_TIMEOUT = 60.0
 SHUTDOWN_TIMEOUT = 30.0
 _JOURNAL_LINES = 25
+_AWAKE = 0.1
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
-_counter = itertools.count()
 
 # Left out because measured to change nothing here: --kill-signal, --console and --resolv-conf
 # (these are the defaults), SYSTEMD_NSPAWN_API_VFS_WRITABLE (--private-network does it), a preset
@@ -68,21 +62,32 @@ e.g. sysctl fs.inotify.max_user_instances=1024"""
 _JOURNAL = ["--no-pager", "--quiet", "--output=short-monotonic", "--no-hostname"]
 
 
-class NspawnMachine:
+class MachineRecord(Record):
+    """What another process needs to find a machine again, or what is left of it; JSON."""
+
+    name: str
+    leader: int
+    """The process that is the machine's init."""
+
+
+class NspawnMachine(Place):
     """A machine that boots on `start` or `with`, and of which nothing is left after the block.
 
     `name`: `[a-z][a-z0-9-]*`, its host name.
     `files`: absolute path in the machine -> content (mode 0644), there before boot. What lies
-    under /run or /tmp is read-only; nothing can lie under /usr, /proc, /sys or /dev.
+    under /run or /tmp is read-only; nothing can lie under /proc, /sys, /dev and this computer's
+    /usr.
     `binds`: absolute path in the machine -> file or folder of this computer (not under /run),
     read-only.
     `enable`: units that multi-user.target wants at boot. Nothing else that is installed on this
     computer is enabled.
     `containers`: whether its units may be given what a host of containers gives its own, every
     capability but two; otherwise nspawn's ordinary set, with which plain containers run as well.
+    `tree`: a root tree with systemd to boot from, instead of this computer's /usr. Its /etc counts,
+    and units enabled there are, but not its host name and machine-id. It stays as it is.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (by keyword all but the name)
         self,
         name: str,
         *,
@@ -90,30 +95,32 @@ class NspawnMachine:
         binds: Mapping[str, Path] | None = None,
         enable: Sequence[str] = (),
         containers: bool = True,
+        tree: Path | None = None,
     ) -> None:
-        if not _NAME.fullmatch(name):
-            raise ValueError(f"machine name {name!r}: must be [a-z][a-z0-9-]*, 63 characters")
+        super().__init__(name)
         if slashed := [unit for unit in enable if "/" in unit]:
             raise ValueError(f"enable: {slashed}: must be names of units, without a folder")
-        self.name = name
         self.files = dict(files or {})
         self.binds = dict(binds or {})
         self.enable = tuple(enable)
         self.containers = containers
-        self._namespaces: Namespaces | None = None
+        self.tree = tree
         self._leader = 0
 
-    def __enter__(self) -> Self:
-        self.start()
-        return self
+    @classmethod
+    def attach(cls, record: MachineRecord) -> Self:
+        """The machine of a record, wherever it was started; MachineError if it is gone."""
+        machine = cls(record["name"])
+        try:
+            machine._namespaces = Namespaces.attach(record)
+        except MachineError as error:
+            raise MachineError(f"{machine.name}: {error}") from None
+        machine._leader = record["leader"]
+        return machine
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.kill()
+    def record(self) -> MachineRecord:
+        """What `attach` and, when the machine is gone, `sweep` take."""
+        return {**self.namespaces.record(), "name": self.name, "leader": self._leader}
 
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Boot, and return when every job of the boot is done, be it in failed units.
@@ -125,11 +132,10 @@ class NspawnMachine:
         _check_computer()
         if self._namespaces is not None:
             raise MachineError(f"{self.name}: already started; kill() or shutdown() comes first")
-        cgroup = f"vmtests-{self.name}-{os.getpid()}-{next(_counter)}"
-        space = Namespaces(cgroup, timeout)
+        space = Namespaces.create(self.name, timeout)
         try:
             flags = [*_FLAGS, *(_HOST_FLAGS if self.containers else [])]
-            binds = build_tree(space, self.files, self.binds, self.enable)
+            binds = build_tree(space, self.files, self.binds, self.enable, self.tree)
             flags += [f"--machine={self.name}", *(f"--bind-ro={bind}" for bind in binds)]
             space.start(["systemd-nspawn", *flags], _ENVIRONMENT, timeout)
             init = space.cgroup / "payload/init.scope/cgroup.procs"
@@ -141,40 +147,6 @@ class NspawnMachine:
                 raise MachineError(f"{self.name}: {error}{hint}") from None
             raise
         self._namespaces = space
-
-    def execute(self, argv: Sequence[str], timeout: float = COMMAND_TIMEOUT) -> Result:
-        """Run a command in the machine, as root, in /, with a bare environment and no shell.
-
-        For a shell, ask: `["sh", "-c", "echo $HOME"]`. The status is nsenter's 127 where there is
-        no such program. Raises MachineError when it takes longer than `timeout` seconds.
-        """
-        if isinstance(argv, str):
-            raise TypeError(f"a list of arguments, please, as in ['sh', '-c', {argv!r}]")
-        if self._running().wait(0):
-            raise MachineError(f"{self.name}: the machine is off\n{self.console()}")
-        try:
-            done = run_inside(self._leader, argv, timeout)
-        except subprocess.TimeoutExpired as late:
-            message = f"{self.name}: {shlex.join(argv)}: not done after {timeout:g} s"
-            raise MachineError(message + _outputs(late.stdout, late.stderr)) from None
-        if done.returncode < 0:
-            # If systemd killed it at shutdown, systemd waits for a SIGCHLD, but nsenter had that.
-            self._signal(signal.SIGCHLD)
-        return done
-
-    def succeed(self, argv: Sequence[str], timeout: float = COMMAND_TIMEOUT) -> str:
-        """What the command wrote to standard output; MachineError unless its status is 0."""
-        done = self.execute(argv, timeout)
-        if done.returncode != 0:
-            raise self._complaint(argv, done, "")
-        return done.stdout.decode(errors="replace")
-
-    def fail(self, argv: Sequence[str], timeout: float = COMMAND_TIMEOUT) -> str:
-        """What the command wrote to standard output; MachineError if its status is 0."""
-        done = self.execute(argv, timeout)
-        if done.returncode == 0:
-            raise self._complaint(argv, done, ", but it should have failed")
-        return done.stdout.decode(errors="replace")
 
     def systemctl(self, *args: str) -> str:
         """What `systemctl ARGS` wrote; MachineError unless its status is 0."""
@@ -211,42 +183,22 @@ class NspawnMachine:
                 )
             time.sleep(POLL)
 
-    def console(self) -> str:
-        """The last lines of the console."""
-        return self._running().output()
-
     def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> None:
         """Power off as `systemctl poweroff` does, and return when nothing is left.
 
         Raises MachineError with the console's last lines, and kills, after `timeout` seconds.
         """
-        space = self._running()
+        space = self.namespaces
         self._signal(signal.SIGRTMIN + 4)  # systemd(1): starts poweroff.target
-        done = space.wait(timeout)
+        deadline = time.monotonic() + timeout
+        while not (done := space.wait(_AWAKE)) and time.monotonic() < deadline:
+            self._nudge()
         self.kill()
         if not done:
             raise MachineError(f"{self.name}: not off after {timeout:g} s\n{space.output()}")
 
-    def kill(self) -> None:
-        """Pull the plug, and return when nothing is left; nothing if the machine is off."""
-        if self._namespaces is not None:
-            self._namespaces.end()
-            self._namespaces = None
-
-    def _running(self) -> Namespaces:
-        if self._namespaces is None:
-            raise MachineError(f"{self.name}: not started; use `with` or start()")
-        return self._namespaces
-
-    def _signal(self, number: int) -> None:
-        if not self._running().wait(0):
-            with suppress(ProcessLookupError):
-                os.kill(self._leader, number)
-
-    def _complaint(self, argv: Sequence[str], done: Result, but: str) -> MachineError:
-        outputs = _outputs(done.stdout, done.stderr)
-        status = f"status {done.returncode}{but}"
-        return MachineError(f"{self.name}: {shlex.join(argv)}: {status}{outputs}")
+    def _door(self) -> Door:
+        return Door(self._leader, ALL)
 
 
 def _check_computer() -> None:
@@ -255,12 +207,3 @@ def _check_computer() -> None:
     for program, package in _PROGRAMS.items():
         if shutil.which(program) is None:
             raise MachineError(f"{program} is not installed (Debian: apt-get install {package})")
-
-
-def _outputs(stdout: bytes | None, stderr: bytes | None) -> str:
-    named = {"stdout": stdout, "stderr": stderr}
-    return "".join(
-        f"\n{name}: {text.decode(errors='replace').rstrip()}"
-        for name, text in named.items()
-        if text
-    )

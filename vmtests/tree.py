@@ -1,4 +1,7 @@
-"""The root of a machine: this computer's /usr, read-only, and an /etc of its own. Knows no nspawn.
+"""The root of a machine, on which it writes without a trace. Knows no nspawn.
+
+It is this computer's /usr, read-only, with an /etc of its own; or a root tree that somebody made,
+under an overlay, with that tree's /etc.
 
 `systemd-nspawn --directory=/ --volatile=yes` makes such a root too, but leaves no moment in which
 to put files there before boot: each would be a mount, read-only, and a mount unit inside.
@@ -17,8 +20,12 @@ from vmtests.namespace import Namespaces
 TREE = Path("/run/tree")
 _STAGE = Path("/run/stage")
 
-# Where `files` cannot lie: of this computer, read-only, or the kernel's.
-_NOT_OURS = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev"}
+_LOWER, _UPPER, _WORK = Path("/run/lower"), Path("/run/upper"), Path("/run/work")
+_OVERLAY = f"lowerdir={_LOWER},upperdir={_UPPER},workdir={_WORK}"
+
+# Where `files` cannot lie: the kernel's, and of this computer, read-only.
+_KERNELS = {"proc", "sys", "dev"}
+_COMPUTERS = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32"}
 # Where nspawn or systemd mounts a tmpfs over the tree, and what lies there needs a bind.
 _TMPFS = {"run", "tmp"}
 # What programs of /usr miss in a fresh /etc and systemd does not make there by itself, as it makes
@@ -33,6 +40,7 @@ _FROM_ETC = [
 # What glibc needs to know "localhost" and the users of DynamicUser=.
 _HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 _NSSWITCH = "passwd: files systemd\ngroup: files systemd\nhosts: files dns\n"
+_MAX_STEPS = 1000
 # A login prompt on a console that nobody writes to: it would only cost time.
 _MASKED = ["console-getty.service"]
 
@@ -42,41 +50,98 @@ def build_tree(
     files: Mapping[str, str | bytes],
     binds: Mapping[str, Path],
     enable: Sequence[str],
+    source: Path | None,
 ) -> list[str]:
     """Build the root at TREE, and say what is to be bound into it read-only: `SOURCE:PATH`.
 
-    `files`, `binds` and `enable` are those of NspawnMachine, whose errors they raise.
+    `source` is NspawnMachine's `tree`; the others have its names and raise its errors.
     """
-    tree, stage = (space.root.joinpath(*path.parts[1:]) for path in (TREE, _STAGE))
-    for folder in (tree / "usr", stage):
-        _make(folder)
-    space.run("mount", "--bind", "-o", "ro", "/usr", str(TREE / "usr"))
+    tree, stage = (_here(space, path) for path in (TREE, _STAGE))
+    _make(stage)
     # With an identity this is no first boot, in which systemd would enable what is installed here,
     # as its presets say, and ask for a locale.
     identity = f"{uuid.uuid4().hex}\n"
-    ours = {"/etc/machine-id": identity, "/etc/hosts": _HOSTS, "/etc/nsswitch.conf": _NSSWITCH}
-    copied = {path: Path(path).read_bytes() for path in _FROM_ETC if Path(path).is_file()}
-    bound = {path: Path(path) for path in _FROM_ETC if Path(path).is_dir()}
-    for number, (path, content) in enumerate({**ours, **copied, **files}.items()):
-        names = _names(path)
-        if names[0] in _NOT_OURS:
-            raise ValueError(f"files: {path}: /{names[0]} is not the machine's own")
-        if names[0] in _TMPFS:
+    contents: dict[str, str | bytes] = {"/etc/machine-id": identity}
+    needed = {"/etc/hosts": _HOSTS, "/etc/nsswitch.conf": _NSSWITCH}
+    bound: dict[str, Path] = {}
+    if source is None:
+        _mount_usr(space)
+        contents |= needed
+        contents |= {path: Path(path).read_bytes() for path in _FROM_ETC if Path(path).is_file()}
+        bound |= {path: Path(path) for path in _FROM_ETC if Path(path).is_dir()}
+    else:
+        _mount_overlay(space, source)
+        _free(tree, "/etc/hostname")  # the name is the machine's, not that of where it was made
+        contents |= {
+            path: text for path, text in needed.items() if not _inside(tree, path).is_file()
+        }
+    contents |= files
+    for number, (path, content) in enumerate(contents.items()):
+        top = _inside(tree, path).relative_to(tree).parts[0]
+        if top in _KERNELS or (source is None and top in _COMPUTERS):
+            raise ValueError(f"files: {path}: /{top} is not the machine's own")
+        if top in _TMPFS:
             _write(stage / str(number), content)
             bound[path] = _STAGE / str(number)
         else:
-            _write(tree.joinpath(*names), content)
-    bound |= {path: source.resolve(strict=True) for path, source in binds.items()}
+            _write(_free(tree, path), content)
+    bound |= {path: file.resolve(strict=True) for path, file in binds.items()}
 
-    units = tree / "etc/systemd/system"
     links = {f"multi-user.target.wants/{unit}": f"../{unit}" for unit in enable}
     links |= dict.fromkeys(_MASKED, "/dev/null")
     links["default.target"] = "multi-user.target"
     for name, target in links.items():
-        _make((units / name).parent)
-        if not os.path.lexists(units / name):
-            (units / name).symlink_to(target)
-    return [_bind(source, path) for path, source in bound.items()]
+        link = _inside(tree, f"/etc/systemd/system/{name}")
+        _make(link.parent)
+        if not os.path.lexists(link):
+            link.symlink_to(target)
+    return [_bind(file, path) for path, file in bound.items()]
+
+
+def _here(space: Namespaces, path: Path) -> Path:
+    """A path among the namespaces' mounts, as this process sees it."""
+    return space.root.joinpath(*path.parts[1:])
+
+
+def _mount_usr(space: Namespaces) -> None:
+    _make(_here(space, TREE / "usr"))
+    space.run("mount", "--bind", "-o", "ro", "/usr", str(TREE / "usr"))
+
+
+def _mount_overlay(space: Namespaces, source: Path) -> None:
+    for folder in (TREE, _LOWER, _UPPER, _WORK):
+        _make(_here(space, folder))
+    # By a name without the characters that mean something among the options of an overlay.
+    space.run("mount", "--bind", "-o", "ro", str(source.resolve(strict=True)), str(_LOWER))
+    space.run("mount", "-t", "overlay", "-o", _OVERLAY, "vmtests", str(TREE))
+
+
+def _inside(tree: Path, path: str) -> Path:
+    """Where a path of the machine is. Links on the way lead where they lead in the machine."""
+    done: list[str] = []
+    left = list(_names(path))
+    for _ in range(_MAX_STEPS):
+        step = tree.joinpath(*done, left[0])
+        if left[0] == "..":
+            del left[0], done[-1:]
+        elif len(left) > 1 and step.is_symlink():
+            target = step.readlink()
+            if target.is_absolute():
+                done.clear()
+            left[:1] = [name for name in target.parts if name != "/"]
+        else:
+            done.append(left.pop(0))
+        if not left:
+            return tree.joinpath(*done)
+    raise ValueError(f"{path!r}: leads through too many links")
+
+
+def _free(tree: Path, path: str) -> Path:
+    """Where a file can be written: not where a link there, perhaps out of the tree, leads."""
+    file = _inside(tree, path)
+    if os.path.lexists(file) and not file.is_dir():
+        file.unlink()
+    return file
 
 
 def _names(path: str) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def _host(scope: Scope, networks: Mapping[str, Network]) -> HostNumbers:
     for name, container in scope.host.containers.items():
         inner = inner_ports(scope, name, container)
         forwards = {
-            key: Ports(forward.protocol, outer.get((name, key), 0), inner.get(key, 0))
+            key: Ports(forward.protocol, outer.get((name, key), 0), inner.get(key))
             for key, forward in container.forwards.items()
         }
         containers[name] = ContainerNumbers(indices.get(name), None, homes.get(name), forwards)

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from holo_infra.allocate.numbers import Allocation, ContainerNumbers, HostNumbers
+from holo_infra.allocate.numbers import Allocation, ContainerNumbers, HostNumbers, Ports
 from holo_infra.diagnostics import Diagnostic, FieldPath, FleetError, Place, dotted
 
 VERSION = 1
@@ -103,7 +103,8 @@ def _numbers(lock: Allocation) -> Iterator[tuple[tuple[object, ...], _Place]]:
             for forward, ports in container.forwards.items():
                 way = (host_name, name, "forwards", forward)
                 yield (host_name, ports.protocol, ports.host_port), (*way, "host_port")
-                yield (host_name, name, ports.protocol, ports.inner_port), (*way, "inner_port")
+                if ports.inner_port is not None:
+                    yield (host_name, name, ports.protocol, ports.inner_port), (*way, "inner_port")
 
 
 def render_lock(allocation: Allocation) -> str:
@@ -135,6 +136,10 @@ def _render_host(numbers: HostNumbers) -> str:
     )
 
 
+def _render_inner(ports: Ports) -> str:
+    return "" if ports.inner_port is None else f', "inner_port": {ports.inner_port}'
+
+
 def _render_container(numbers: ContainerNumbers) -> str:
     fields = []
     if numbers.index is not None:
@@ -145,8 +150,8 @@ def _render_container(numbers: ContainerNumbers) -> str:
         fields.append(f'"home": "{numbers.home}"')
     if numbers.forwards:
         forwards = ", ".join(
-            f'"{name}": {{"protocol": "{ports.protocol}", "host_port": {ports.host_port},'
-            f' "inner_port": {ports.inner_port}}}'
+            f'"{name}": {{"protocol": "{ports.protocol}", "host_port": {ports.host_port}'
+            f"{_render_inner(ports)}}}"
             for name, ports in sorted(numbers.forwards.items())
         )
         fields.append(f'"forwards": {{{forwards}}}')

@@ -30,11 +30,11 @@ _STRICT = ConfigDict(extra="forbid", strict=True)
 @with_config(_STRICT)
 @dataclass(slots=True)
 class Ports:
-    """The ports of a forward."""
+    """The ports of a forward; only engine `socat` has one on the container's address."""
 
     protocol: Literal["tcp", "udp"]
     host_port: Port
-    inner_port: Port
+    inner_port: Port | None = None
 
 
 @with_config(_STRICT)

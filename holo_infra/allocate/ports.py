@@ -47,12 +47,14 @@ def host_ports(scope: Scope) -> dict[Key, int]:
 
 
 def inner_ports(scope: Scope, name: str, container: Container) -> dict[str, int]:
-    """Each port of a protocol once on the container's address, by forward."""
+    """Each port of a protocol once on the container's address, by forward of engine `socat`."""
     before = scope.before.get(name, NOTHING).forwards
-    forwards = container.forwards
+    forwards = {key: f for key, f in container.forwards.items() if f.carrier == "socat"}
+    if not forwards or container.network == SHARED:  # there nothing listens in between
+        return {}
     wishes: list[Wish[str]] = []
     for key, forward in forwards.items():
-        ports = _kept(before, key, forward, forwards) if before else None
+        ports = _kept(before, key, forward, container.forwards) if before else None
         kept = ports.inner_port if ports else None
         natural = NATURAL_INNER_PORTS.get(forward.port, forward.port)
         wishes.append((key, forward.inner_port, kept, natural))
@@ -67,8 +69,6 @@ def inner_ports(scope: Scope, name: str, container: Container) -> dict[str, int]
         taken = {port: scope.way(*way) for (port, of), way in heard.items() if of == protocol}
         given = assign(asked, PORTS, reserved=taken)
         numbers |= given.numbers
-        if container.network == SHARED:
-            continue  # nothing listens in between; `check` refuses an inner port that is given
         if given.clashes or given.lacking or given.moved:
             ways = {owner: (name, "forwards", owner) for owner, _, _, _ in asked}
             _report(scope, given, ways, taken, "HI102")
@@ -92,8 +92,11 @@ def _heard_on_host(scope: Scope) -> dict[str, dict[int, FieldPath]]:
 
 
 def _heard_inside(name: str, container: Container) -> dict[tuple[int, str], FieldPath]:
-    """Ports and protocols on which units listen on more than 127.0.0.1, and where they say so."""
+    """Ports and protocols on which services listen on more than 127.0.0.1, and what says so."""
     heard: dict[tuple[int, str], FieldPath] = {}
+    for key, forward in container.forwards.items():
+        if forward.carrier == "nftables":
+            heard[forward.port, forward.protocol] = (name, "forwards", key, "port")
     for unit_name, unit in container.units.items():
         for position, text in enumerate(unit.listens):
             address, port, protocol = listener(text)

@@ -6,7 +6,8 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from holo_infra.allocate.scope import SHARED
+from holo_infra.allocate.scope import SHARED, listener
+from holo_infra.check.forwards import check_forwards
 from holo_infra.check.nspawn import check_nspawn_argument
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.model.fleet import Container, Host
@@ -52,9 +53,15 @@ def check_container(
     if container.allowed_peers:
         yield from _peers(path, container, host, whole)
     for forward in container.forwards.values():
-        if forward.renamed_from is not None or forward.protocol == "udp":
+        if (
+            forward.renamed_from
+            or forward.engine
+            or forward.inner_port
+            or forward.protocol == "udp"
+        ):
             yield from renames(path, "forwards", container.forwards)
-            yield from _probes(path, container)
+            if container.network != SHARED:
+                yield from check_forwards(path, container)
             break
     if container.secrets:
         yield from _secrets(path, container)
@@ -119,14 +126,18 @@ def _peers(
             message = f"{peer} is in the host's own network"
             hint = "reach it by a forward, or give it a private network"
             yield Diagnostic("HI201", where, message, hint)
+        elif not _listens(host.containers[peer]):
+            message = f"nothing listens on the address of {peer}"
+            hint = "give a forward of it engine socat, or say in listens where its services listen"
+            yield Diagnostic("HI224", where, message, hint)
 
 
-def _probes(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
-    for key, forward in container.forwards.items():
-        if forward.protocol == "udp" and forward.probe.startswith("http:"):
-            where = (*path, "forwards", key, "probe")
-            hint = "leave probe out: a UDP forward counts as ready at once"
-            yield Diagnostic("HI210", where, "a UDP service answers no HTTP request", hint)
+def _listens(container: Container) -> bool:
+    """Whether anything listens on a container's address."""
+    heard = (listener(text) for unit in container.units.values() for text in unit.listens)
+    return any(f.carrier in {"socat", "nftables"} for f in container.forwards.values()) or any(
+        not address.startswith("127.") for address, _, _ in heard
+    )
 
 
 def _secrets(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
@@ -161,7 +172,8 @@ def _unit(path: FieldPath, name: str, unit: Unit, container: Container) -> Itera
 
 
 def _forwarders(container: Container) -> set[str]:
-    return {f"socat-internal-{forward}-forwarder" for forward in container.forwards}
+    forwards = container.forwards.items()
+    return {f"socat-internal-{name}-forwarder" for name, f in forwards if f.carrier == "socat"}
 
 
 def _mount(path: FieldPath, inside: str) -> Iterator[Diagnostic]:

@@ -56,11 +56,16 @@ def check_listeners(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic
                     yield from _ephemeral((*where, "forwards", key), forward, port)
                 if forward.bind != LOOPBACK and not _has(host, forward.bind):
                     yield _unknown((*where, "forwards", key, "bind"), forward.bind)
-            # Without a word of its units, its services are on 127.0.0.1, its forwards are not.
-            for unit in container.units.values():
-                if unit.listens:
-                    yield from _clashes("HI105", [*_of_container(where, container, numbers)])
-                    break
+            # Else its services are on 127.0.0.1, and its forwards are not.
+            if _listens_beyond(container):
+                yield from _clashes("HI105", [*_of_container(where, container, numbers)])
+
+
+def _listens_beyond(container: Container) -> bool:
+    """Whether a service may listen on more than 127.0.0.1."""
+    return any(unit.listens for unit in container.units.values()) or any(
+        forward.engine == "nftables" for forward in container.forwards.values()
+    )
 
 
 def _by_port(listeners: list[Listener]) -> dict[tuple[str, int], list[Listener]]:
@@ -87,7 +92,7 @@ def _of_host(
                 for key, forward in container.forwards.items()
                 if not numbers[name].forwards[key].host_port
             }
-            for found in _of_services((*path, "containers", name), container):
+            for found in _of_services((*path, "containers", name), container, LOOPBACK):
                 if (found.port, found.protocol) not in told:
                     yield found
 
@@ -97,7 +102,7 @@ def _of_container(
     container: Container,
     numbers: ContainerNumbers,
 ) -> Iterator[Listener]:
-    services = [*_of_services(path, container)]
+    services = [*_of_services(path, container, _address(numbers))]
     yield from services
     beyond = {service.port for service in services if not service.address.startswith("127.")}
     for key, ports in numbers.forwards.items():
@@ -115,8 +120,11 @@ def _address(numbers: ContainerNumbers) -> str:
     return "its own address"
 
 
-def _of_services(path: FieldPath, container: Container) -> Iterator[Listener]:
-    """What units say, and the services behind forwards of which no unit says anything."""
+def _of_services(path: FieldPath, container: Container, own: str) -> Iterator[Listener]:
+    """What units say, and the services behind forwards of which no unit says anything.
+
+    `own` is the address on which those behind engine `nftables` listen.
+    """
     told = set()
     for name, unit in container.units.items():
         for position, text in enumerate(unit.listens):
@@ -129,7 +137,8 @@ def _of_services(path: FieldPath, container: Container) -> Iterator[Listener]:
         if service not in told:
             told.add(service)
             owner = (*path, "forwards", key, "port")
-            yield Listener(forward.protocol, forward.port, LOOPBACK, owner)
+            address = own if forward.engine == "nftables" else LOOPBACK
+            yield Listener(forward.protocol, forward.port, address, owner)
 
 
 def _clashes(code: str, listeners: list[Listener]) -> Iterator[Diagnostic]:
@@ -166,6 +175,7 @@ def _shared(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
             yield Diagnostic("HI103", (*where, "host_port"), message, hint)
         given = {
             "bind": forward.bind != LOOPBACK,
+            "engine": forward.engine is not None,
             "inner_port": forward.inner_port is not None,
             "probe": forward.probe != "tcp",
         }

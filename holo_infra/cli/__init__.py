@@ -14,6 +14,7 @@ from typing import NoReturn, get_args
 from holo_infra.cli.output import told
 from holo_infra.diagnostics import FleetError
 from holo_infra.diagnostics.report import Format
+from holo_infra.runtime.failure import Failure
 from nixgen.errors import NixgenError
 
 USAGE = 64
@@ -27,6 +28,15 @@ COMMANDS = {
     "show": "show hosts, containers, addresses and forwards with all their numbers",
     "plan": "show what compile would change in an output folder",
     "compile": "write a fleet's NixOS flake and unit bundles",
+    "up": "run a fleet on this computer: each host a machine of its own",
+    "status": "show what runs in a lab, and whether it answers",
+    "logs": "show what a lab's units have logged",
+    "exec": "run a command on a host of a lab, or in a container",
+    "shell": "open a shell on a host of a lab, or in a container",
+    "restart": "start containers of a lab, or a unit in one, anew",
+    "down": "end a lab, and everything of it",
+    "apply": "put a host's units on a machine with systemd, and start what changed",
+    "drift": "show what on a machine is not as compiled",
     "graph": "draw a fleet",
     "schema": "print the JSON Schema of a fleet.yaml, for editors",
     "explain": "say what a diagnostic's code means, and how it is mended",
@@ -75,7 +85,7 @@ def _run(options: argparse.Namespace) -> int:
     except FleetError as error:
         told(error.diagnostics, _form(options), sys.stderr)
         return 1
-    except NixgenError as error:
+    except (NixgenError, Failure) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
     except BrokenPipeError:

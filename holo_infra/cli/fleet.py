@@ -87,6 +87,14 @@ def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
     return Compiled(source.fleet, allocation, lowered, tuple(problems), source.locate)
 
 
+def check_host(compiled: Compiled, host: str, path: Path) -> None:
+    """Raises FleetError where the fleet of a file has no such host."""
+    if host not in compiled.fleet.hosts:
+        hint = f"hosts: {', '.join(sorted(compiled.fleet.hosts)) or 'none'}"
+        message = f"the fleet has no host {host}"
+        raise FleetError([Diagnostic("HI216", (), message, hint, Place(str(path)))])
+
+
 @contextmanager
 def past_all_checks(path: Path) -> Iterator[None]:
     """Raises FleetError for a failure that comes of parts which a program built past all checks.

@@ -10,9 +10,8 @@ from typing import Any
 from holo_infra.allocate import ContainerNumbers
 from holo_infra.allocate.addresses import block, octet, quad
 from holo_infra.allocate.scope import SHARED
-from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet, past_all_checks
+from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet, past_all_checks
 from holo_infra.cli.output import warned
-from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.lower.fleet import STATES
 from holo_infra.model.fleet import Container
 
@@ -29,10 +28,7 @@ def run(options: argparse.Namespace) -> int:
     warned(compiled.warnings, options.format)
     names = [options.host] if options.host else sorted(compiled.fleet.hosts)
     for name in names:
-        if name not in compiled.fleet.hosts:
-            hint = f"hosts: {', '.join(sorted(compiled.fleet.hosts)) or 'none'}"
-            message = f"the fleet has no host {name}"
-            raise FleetError([Diagnostic("HI216", (), message, hint, Place(str(options.fleet)))])
+        check_host(compiled, name, options.fleet)
     with past_all_checks(options.fleet):
         hosts = {name: _host(compiled, name) for name in names}
         shown = "".join(_table(name, host) for name, host in hosts.items())
@@ -74,10 +70,10 @@ def _container(name: str, container: Container, numbers: ContainerNumbers) -> di
         "forwards": {
             key: {
                 "protocol": forward.protocol,
-                "engine": forward.engine,
+                "engine": forward.carrier,
                 "bind": forward.bind,
                 "host_port": numbers.forwards[key].host_port,
-                "inner_port": None if shared else numbers.forwards[key].inner_port,
+                "inner_port": numbers.forwards[key].inner_port,
                 "port": forward.port,
             }
             for key, forward in sorted(container.forwards.items())
@@ -91,15 +87,20 @@ def _table(name: str, host: dict[str, Any]) -> str:
     for key, container in host["containers"].items():
         lines.append(f"  {key}  " + "  ".join(_facts(container)))
         for forward, f in container["forwards"].items():
-            way = f"127.0.0.1:{f['port']}"
-            if f["inner_port"] is not None:
-                inner = f"{container['address']}:{f['inner_port']}"
-                way = f"{f['bind']}:{f['host_port']} -> {inner} -> {way}"
-            carried = (
-                f["protocol"] if f["inner_port"] is None else f"{f['protocol']}, {f['engine']}"
-            )
-            lines.append(f"    {forward}  {way}  ({carried})")
+            lines.append(f"    {forward}  {_way(container['address'], f)}")
     return "\n".join(lines) + "\n"
+
+
+def _way(address: str | None, forward: dict[str, Any]) -> str:
+    """From port to port, and by what; in the host's own network the service's port alone."""
+    protocol, engine = forward["protocol"], forward["engine"]
+    if address is None:
+        return f"127.0.0.1:{forward['port']}  ({protocol})"
+    ways = [f"{forward['bind']}:{forward['host_port']}"]
+    if forward["inner_port"] is not None:
+        ways.append(f"{address}:{forward['inner_port']}")
+    ways.append(f"{address if engine == 'nftables' else '127.0.0.1'}:{forward['port']}")
+    return f"{' -> '.join(ways)}  ({protocol}, {engine})"
 
 
 def _facts(container: dict[str, Any]) -> list[str]:

@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from pydantic.alias_generators import to_camel
 
 from holo_infra.allocate.addresses import block, quad
 from holo_infra.allocate.numbers import Allocation, ContainerNumbers, Ports
 from holo_infra.allocate.scope import SHARED
-from holo_infra.model.fleet import Container, Fleet, Forward, Host, Limits
+from holo_infra.model.fleet import DEFAULT_ENGINES, Container, Fleet, Forward, Host, Limits
 from holo_infra.model.options import ForwarderOptions, Holo
 from holo_infra.model.unit import Unit, UnitOptions
 
@@ -136,7 +136,11 @@ def _private(made: Settings, container: Container, numbers: ContainerNumbers) ->
 
 
 def _forward(forward: Forward, ports: Ports) -> Settings:
-    made: Settings = {"hostPort": ports.host_port, "innerPort": ports.inner_port}
+    made: Settings = {"hostPort": ports.host_port, "port": forward.port}
+    if ports.inner_port not in (None, forward.port):
+        made["innerPort"] = ports.inner_port
+    if forward.carrier != DEFAULT_ENGINES[forward.protocol]:
+        made["engine"] = forward.carrier
     if forward.protocol != "tcp":
         made["protocol"] = forward.protocol
     if forward.bind != "127.0.0.1":
@@ -144,6 +148,28 @@ def _forward(forward: Forward, ports: Ports) -> Settings:
     if forward.probe != "tcp":
         made["probe"] = forward.probe
     return made
+
+
+class _Half(NamedTuple):
+    """A forward's half in its container, by the names of its options."""
+
+    engine: Literal["socat", "nftables"]
+    protocol: Literal["tcp", "udp"]
+    port: int
+    inner_port: int
+    probe: str
+
+
+def _half(forward: Forward, ports: Ports) -> _Half | None:
+    """The half of a forward that is in its container; None where there is none."""
+    match forward.carrier:
+        case "socat":
+            inner = ports.inner_port or forward.port
+            return _Half("socat", forward.protocol, forward.port, inner, forward.probe)
+        case "nftables":
+            return _Half("nftables", forward.protocol, forward.port, forward.port, "tcp")
+        case _:
+            return None
 
 
 class _Classes:
@@ -158,7 +184,8 @@ class _Classes:
         same: list[Any] = [host.system, host.state_version]
         if container.network != SHARED:
             for name, f in container.forwards.items():
-                same += (name, f.protocol, numbers.forwards[name].inner_port, f.port, f.probe)
+                if half := _half(f, numbers.forwards[name]):
+                    same += (name, half)
         # Most fleets share units among containers; those read from YAML have the same ones anew.
         units = container.units
         glance = (*units, *map(id, units.values()), *same)
@@ -178,14 +205,9 @@ class _Classes:
 def _content(container: Container, numbers: ContainerNumbers) -> Holo:
     """What is in a container, without anything that is its own: no name, no address."""
     forwarders = {
-        name: ForwarderOptions(
-            protocol=forward.protocol,
-            inner_port=numbers.forwards[name].inner_port,
-            port=forward.port,
-            probe=forward.probe,
-        )
+        name: ForwarderOptions(**half._asdict())
         for name, forward in container.forwards.items()
-        if container.network != SHARED
+        if container.network != SHARED and (half := _half(forward, numbers.forwards[name]))
     }
     units = {name: _unit(unit) for name, unit in container.units.items()}
     return Holo(units=units, forwarders=forwarders)

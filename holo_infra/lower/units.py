@@ -6,16 +6,24 @@ from typing import Any
 
 from holo_infra.model.options import Holo
 from holo_infra.network.firewall import firewall
+from holo_infra.network.haproxy import haproxy
+from holo_infra.network.ports import ports
+from holo_infra.network.readiness import readiness
 from holo_infra.network.socat import socat
+from holo_infra.network.socket_proxyd import socket_proxyd
 from holo_infra.services.containers import containers
 from holo_infra.services.units import units
 from nixgen import Module, evaluate_modules
 from nixgen.evaluator import Programs
 
-MODULES: tuple[Module, ...] = (containers, firewall, units, socat)
+MODULES: tuple[Module, ...] = (
+    *(containers, firewall, ports, readiness, units),
+    *(haproxy, socat, socket_proxyd),
+)
 """All definitions; each is a file in `modules/`."""
 
 _ELSEWHERE = {
+    "haproxy": "/usr/sbin/haproxy",
     "nft": "/usr/sbin/nft",
     "sysctl": "/usr/sbin/sysctl",
     "systemd-socket-proxyd": "/usr/lib/systemd/systemd-socket-proxyd",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -10,6 +11,7 @@ from holo_infra.model.copies import CheckedCopies
 from holo_infra.model.names import (
     AbsolutePath,
     ContainerName,
+    Engine,
     ForwardName,
     HostName,
     IPv4,
@@ -52,30 +54,37 @@ class BindMount(Model):
     """Whether the container may write to it."""
 
 
+DEFAULT_ENGINES: Mapping[str, Engine] = {"tcp": "socket-proxyd", "udp": "socat"}
+"""By protocol."""
+
+
 class Forward(Model):
     """A port of the host that leads to a service in a container.
 
-    Its tiers: host port -> `inner_port` on the container's address -> `port` on the
-    container's 127.0.0.1. Numbers that are not given are allocated and kept in the lock file.
+    Numbers that are not given are allocated and kept in the lock file.
     """
 
     port: Port
-    """The service's port on the container's 127.0.0.1."""
+    """The service's port: on the container's 127.0.0.1, with engine `nftables` on its address."""
 
     host_port: Port | None = None
     """The port on the host; by default the service's own where it is free."""
 
     inner_port: Port | None = None
-    """The port on the container's address; by default 8001 for 8000, else the service's own."""
+    """The port on the container's address, with engine `socat`: host port -> `inner_port` ->
+    `port`. By default 8001 for 8000, else the service's own."""
 
     bind: IPv4 = "127.0.0.1"
-    """The host's address to listen on."""
+    """The host's address to listen on; 0.0.0.0: all. Engine `nftables` needs one that is not
+    127.0.0.1."""
 
     protocol: Literal["tcp", "udp"] = "tcp"
     """The transport protocol."""
 
-    engine: Literal["socat"] = "socat"
-    """What carries the traffic."""
+    engine: Engine | None = None
+    """What carries the traffic: `socket-proxyd` or `haproxy` (TCP), a socket of the host and a
+    proxy in the container's network; `socat`, a process on either side; `nftables`, the kernel.
+    By default `socket-proxyd` for TCP, `socat` for UDP."""
 
     probe: Probe = "tcp"
     """When the service counts as ready: `tcp` once it accepts a connection inside the container
@@ -83,6 +92,11 @@ class Forward(Model):
 
     renamed_from: ForwardName | None = None
     """The name that it had before: its ports go on under the new one."""
+
+    @property
+    def carrier(self) -> Engine:
+        """What carries the traffic, given or by default."""
+        return self.engine or DEFAULT_ENGINES[self.protocol]
 
 
 class Limits(Model):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -60,6 +60,9 @@ Command = Annotated[
     FirstItem("(/[A-Za-z0-9+_-][A-Za-z0-9+._-]*)+|[A-Za-z0-9_][A-Za-z0-9+._-]*"),
 ]
 """A command line as a list: first an absolute path or a bare program name, then any arguments."""
+
+Engine = Literal["socat", "socket-proxyd", "haproxy", "nftables"]
+"""What carries a forward's traffic."""
 
 Probe = Annotated[str, matching("tcp|none|http:/[A-Za-z0-9._~/?&=-]*")]
 """When a forwarded service counts as ready."""

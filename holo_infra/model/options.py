@@ -13,6 +13,7 @@ from pydantic import Field
 from holo_infra.model.names import (
     AbsolutePath,
     ContainerName,
+    Engine,
     ForwardName,
     IPv4,
     MemorySize,
@@ -21,7 +22,7 @@ from holo_infra.model.names import (
     UnitName,
 )
 from holo_infra.model.unit import UnitOptions
-from nixgen import Options, Port, StorePathName, Text, derived, text
+from nixgen import Options, Port, StorePathName, Text, derived, if_, text
 
 
 class BindMountOptions(Options):
@@ -37,24 +38,30 @@ class BindMountOptions(Options):
 class ForwardOptions(Options):
     """The host's half of a forward."""
 
-    engine: Literal["socat"] = "socat"
-    """What carries the traffic."""
-
     protocol: Literal["tcp", "udp"] = "tcp"
     """The transport protocol."""
 
+    engine: Engine = derived(lambda config: if_(config.protocol == "udp", "socat", "socket-proxyd"))
+    """What carries the traffic: `socket-proxyd` or `haproxy` (TCP only), a socket of this host and
+    a proxy in the container's network; `socat`, a process on either side; `nftables`, the kernel,
+    to the container's address."""
+
     bind: IPv4 = "127.0.0.1"
-    """The host's address to listen on."""
+    """The host's address to listen on; 0.0.0.0: all. With `nftables` none of 127.0.0.0/8."""
 
     host_port: Port
     """The port on the host."""
 
-    inner_port: Port
-    """The port on the container's address."""
+    port: Port
+    """The service's port: on the container's 127.0.0.1, with `nftables` on its address."""
+
+    inner_port: Port = derived(lambda config: config.port)
+    """The port on the container's address, with `socat`."""
 
     probe: Probe = "tcp"
-    """When the forward counts as ready: `tcp` once the container's half accepts a connection,
-    `http:PATH` once a GET of PATH through the container's half succeeds, `none` at once."""
+    """When the service counts as ready: `tcp` once it accepts a connection, `http:PATH` once it
+    answers GET PATH with success, `none` at once. No engine but `nftables` carries traffic
+    before."""
 
 
 class LimitOptions(Options):
@@ -121,21 +128,24 @@ class ContainerOptions(Options):
 
 
 class ForwarderOptions(Options):
-    """The container's half of a forward."""
+    """The container's half of a forward, where it has one."""
+
+    engine: Literal["socat", "nftables"] = "socat"
+    """`socat`: a process that listens on the container's address; `nftables`: the service does."""
 
     protocol: Literal["tcp", "udp"] = "tcp"
     """The transport protocol."""
 
-    inner_port: Port
-    """The port to listen on, on the container's address."""
-
     port: Port
-    """The service's port on 127.0.0.1."""
+    """The service's port: on 127.0.0.1, with `nftables` on the container's address."""
+
+    inner_port: Port = derived(lambda config: config.port)
+    """The port to listen on, on the container's address, with `socat`."""
 
     probe: Probe = "tcp"
-    """When the service counts as ready: `tcp` once it accepts a connection, `http:PATH` once it
-    answers GET PATH with success, `none` at once. Nothing listens on the container's address
-    before."""
+    """When the service counts as ready, for `socat`: `tcp` once it accepts a connection,
+    `http:PATH` once it answers GET PATH with success, `none` at once. Nothing listens on the
+    container's address before."""
 
 
 class Holo(Options):
@@ -154,5 +164,6 @@ class Holo(Options):
     """Services of this machine, each a hardened unit."""
 
     forwarders: dict[ForwardName, ForwarderOptions] = {}
-    """The inner halves of the forwards that lead into this container. They listen on the address
-    that the container's identity gives when it starts."""
+    """The inner halves of the forwards that lead into this container: those of engine `socat`,
+    which listen on the address that the container's identity gives when it starts, and the ports
+    that those of engine `nftables` lead to."""

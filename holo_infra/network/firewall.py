@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from holo_infra.model.options import ContainerOptions, Holo
+from holo_infra.network.nftables import elements, is_exposed, parts
 from holo_infra.services.containers import FIREWALL, link_of, reaches_out
 from holo_infra.services.directives import CONFINED, SANDBOX_WITH_SYSCTL
 from nixgen import (
     all_,
+    any_,
     concat,
     define,
     exe,
@@ -83,14 +85,16 @@ def _rules(cfg: Holo, links: list[str]) -> str:
             ),
         ),
     )
+    led = parts(cfg)
     lines = concat(
         # Together these two replace the table in one step, whether it is there or not.
         ["table inet holo", "delete table inet holo", "table inet holo {"],
-        _set("links", "ifname", links),
-        _set("together", "ifname", together),
-        _set("hub", "ifname", to_hub),
-        _set("internet", "ifname", to_internet),
-        _set("leaving", "ipv4_addr", leaving),
+        elements("set links", "ifname", links),
+        elements("set together", "ifname", together),
+        elements("set hub", "ifname", to_hub),
+        elements("set internet", "ifname", to_internet),
+        elements("set leaving", "ipv4_addr", leaving),
+        led.sets,
         [
             "  chain input {",
             "    type filter hook input priority filter; policy accept;",
@@ -102,14 +106,19 @@ def _rules(cfg: Holo, links: list[str]) -> str:
             "  }",
             "  chain forward {",
             "    type filter hook forward priority filter; policy accept;",
+        ],
+        led.refused,
+        [
             "    iifname != @links oifname != @links accept",
             "    ct state established,related accept",
         ],
+        led.accepted,
         flatten(map_items(cfg.containers, lambda _, c: _peers(cfg, c))),
         when(together != [], "    iifname @together oifname @together accept"),
         hub,
         when(to_internet != [], "    iifname @internet oifname != @links accept"),
         ["    reject with icmpx admin-prohibited", "  }"],
+        led.chains,
         when(
             leaving != [],
             "  chain postrouting {",
@@ -120,13 +129,6 @@ def _rules(cfg: Holo, links: list[str]) -> str:
         ["}", ""],
     )
     return join("\n", lines)
-
-
-def _set(name: str, type_: str, elements: list[str]) -> list[str]:
-    """A set of the table; nftables has no notation for an empty list of elements."""
-    listed = join(", ", elements)
-    line = text("  set ", name, " { type ", type_, "; elements = { ", listed, " }; }")
-    return when(elements != [], line)
 
 
 def _peers(cfg: Holo, c: ContainerOptions) -> list[str]:
@@ -140,7 +142,12 @@ def _peers(cfg: Holo, c: ContainerOptions) -> list[str]:
 
 def _unit(cfg: Holo, rules: str) -> dict[str, Any]:
     nft = named("nft", exe("nftables", "nft"))
-    forwarding = flatten(map_items(cfg.containers, lambda name, c: when(reaches_out(c), name)))
+    forwarding = flatten(
+        map_items(
+            cfg.containers,
+            lambda name, c: when(any_(reaches_out(c), is_exposed(c)), name),
+        ),
+    )
     load = concat(
         [exec_line(nft, "--file", f"/etc/{RULES}")],
         when(

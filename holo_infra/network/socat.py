@@ -10,36 +10,29 @@ from __future__ import annotations
 from typing import Any
 
 from holo_infra.model.options import ContainerOptions, ForwarderOptions, ForwardOptions, Holo
+from holo_infra.network.names import forward_name
+from holo_infra.network.probes import SOCAT, until_ready
+from holo_infra.network.sockets import BACKLOG, HALF_CLOSED
 from holo_infra.services.containers import IDENTITY
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from nixgen import (
     all_,
     choose,
-    concat,
     define,
     each,
-    exe,
-    flatten,
     if_,
-    map_items,
     merge,
     named,
     not_,
     only_if,
-    starts_with,
     text,
     when,
-    without_prefix,
 )
 from nixgen.systemd import exec_line, run_time, section, unit
 
 PRIVILEGED = 1024
-SOCAT = named("socat", exe("socat", "socat"))
-CURL = named("curl", exe("curl", "curl"))
 UDP_IDLE = "60"
 """Seconds after which a UDP peer that says nothing is forgotten."""
-HALF_CLOSED = "300"
-"""Seconds for an answer to a TCP client that has said all it had; socat's own half is too short."""
 
 FORWARDER = section(
     "forwarder",
@@ -57,12 +50,6 @@ FORWARDER = section(
 def socat(cfg: Holo) -> dict[str, Any]:
     """Forwards by socat: the host's halves, and in a container the inner halves."""
     return {
-        "networking": {
-            "firewall": {
-                "allowedTCPPorts": concat(_inner_ports(cfg, "tcp"), _open_ports(cfg, "tcp")),
-                "allowedUDPPorts": concat(_inner_ports(cfg, "udp"), _open_ports(cfg, "udp")),
-            },
-        },
         "systemd": {
             "services": merge(
                 each(
@@ -70,7 +57,7 @@ def socat(cfg: Holo) -> dict[str, Any]:
                     lambda container, c: each(
                         c.forwards,
                         lambda forward, f: {
-                            text("socat-", container, "-", forward): only_if(
+                            forward_name("socat", container, forward): only_if(
                                 all_(c.network == "private", f.engine == "socat"),
                                 _outer(container, c, forward, f),
                             ),
@@ -80,33 +67,14 @@ def socat(cfg: Holo) -> dict[str, Any]:
                 each(
                     cfg.forwarders,
                     lambda forward, f: {
-                        text("socat-internal-", forward, "-forwarder"): _inner(forward, f),
+                        text("socat-internal-", forward, "-forwarder"): only_if(
+                            f.engine == "socat", _inner(forward, f)
+                        ),
                     },
                 ),
             ),
         },
     }
-
-
-def _inner_ports(cfg: Holo, protocol: str) -> list[int]:
-    return flatten(
-        map_items(cfg.forwarders, lambda _, f: when(f.protocol == protocol, f.inner_port)),
-    )
-
-
-def _open_ports(cfg: Holo, protocol: str) -> list[int]:
-    """Ports of forwards that other machines are to reach: those not bound to 127.0.0.1 and such."""
-
-    def opened(c: ContainerOptions, f: ForwardOptions) -> list[int]:
-        carried = all_(c.network == "private", f.protocol == protocol)
-        return when(all_(carried, not_(starts_with("127.", f.bind))), f.host_port)
-
-    return flatten(
-        map_items(
-            cfg.containers,
-            lambda _, c: flatten(map_items(c.forwards, lambda _, f: opened(c, f))),
-        ),
-    )
 
 
 def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions) -> dict[str, Any]:
@@ -123,11 +91,11 @@ def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions)
             FORWARDER,
             _bind_capability(f.host_port),
             {
-                "ExecStartPre": _probes(f.protocol, f.probe, c.address, f.inner_port),
+                "ExecStartPre": until_ready(f.protocol, f.probe, c.address, f.inner_port),
                 "ExecStart": exec_line(
                     SOCAT,
                     if_(f.protocol == "udp", ["-T", UDP_IDLE], ["-t", HALF_CLOSED]),
-                    text(_family(f), "-LISTEN:", f.host_port, ",bind=", f.bind, ",fork,reuseaddr"),
+                    text(_family(f), "-LISTEN:", f.host_port, ",bind=", f.bind, _forking(f)),
                     text(_family(f), ":", c.address, ":", f.inner_port),
                 ),
                 "RestartSec": 5,
@@ -151,13 +119,13 @@ def _inner(forward: str, f: ForwarderOptions) -> dict[str, Any]:
             _bind_capability(f.inner_port),
             {
                 "EnvironmentFile": IDENTITY,
-                "ExecStartPre": _probes(f.protocol, f.probe, "127.0.0.1", f.port),
+                "ExecStartPre": until_ready(f.protocol, f.probe, "127.0.0.1", f.port),
                 "ExecStart": exec_line(
                     SOCAT,
                     if_(f.protocol == "udp", ["-T", UDP_IDLE], ["-t", HALF_CLOSED]),
                     text(
                         *(_family(f), "-LISTEN:", f.inner_port),
-                        *(",bind=", run_time("HOLO_ADDRESS"), ",fork,reuseaddr"),
+                        *(",bind=", run_time("HOLO_ADDRESS"), _forking(f)),
                     ),
                     text(_family(f), ":127.0.0.1:", f.port),
                 ),
@@ -179,32 +147,11 @@ def _bind_capability(port: int) -> dict[str, Any]:
     }
 
 
+def _forking(f: ForwardOptions | ForwarderOptions) -> str:
+    """A process a connection. By itself socat lets five wait until it has forked, no more."""
+    tcp = f",fork,reuseaddr,backlog={BACKLOG}"
+    return named("forking", choose(f.protocol, {"tcp": tcp, "udp": ",fork,reuseaddr"}))
+
+
 def _family(f: ForwardOptions | ForwarderOptions) -> str:
     return named("family", choose(f.protocol, {"tcp": "TCP4", "udp": "UDP4"}))
-
-
-def _probes(protocol: str, probe: str, address: str, port: int) -> list[str]:
-    """Commands that end once what the half forwards to is ready; TimeoutStartSec limits them.
-
-    Their status is ignored: they try until they succeed or are ended by a signal, and that would
-    show a unit which is stopped while it waits as failed.
-    """
-    return concat(
-        when(
-            all_(protocol == "tcp", probe == "tcp"),
-            exec_line(
-                *(SOCAT, "-u", "OPEN:/dev/null"),
-                text("TCP4:", address, ":", port, ",forever,interval=0.1"),
-                may_fail=True,
-            ),
-        ),
-        when(
-            all_(protocol == "tcp", starts_with("http:", probe)),
-            exec_line(
-                *(CURL, "--silent", "--fail", "--output", "/dev/null", "--max-time", "5"),
-                *("--retry", "1000", "--retry-delay", "1", "--retry-all-errors"),
-                text("http://", address, ":", port, without_prefix("http:", probe)),
-                may_fail=True,
-            ),
-        ),
-    )

@@ -202,9 +202,9 @@ def _part(kind: str, name: str, value: View, depth: int) -> str:
     if kind == "unit":
         told = shlex.join(value.get("execStart", []))
     else:
-        port = value.get("port", value.get("forwarder", {}).get("port"))
-        ways = [_listener(value), value.get("innerPort"), port]
+        ways = [_listener(value), value.get("innerPort"), value.get("port")]
         told = " -> ".join(str(way) for way in ways if way is not None)
+        told += f"  ({value['engine']})" if "engine" in value else ""
     return _cut(printable(f"{kind} {name}  {told}"), _WIDTH - 2 * depth - 2)
 
 

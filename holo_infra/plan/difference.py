@@ -39,8 +39,11 @@ _PARTS: Mapping[str, Mapping[str, Kind]] = {
 }
 """The named things that a thing has, and what they are; all else in it are options."""
 
-_BOTH_HALVES = {"innerPort", "probe", "protocol"}
-"""Options that the two halves of a forward have alike."""
+_BOTH_HALVES = {
+    "socat": {"innerPort", "port", "probe", "protocol"},
+    "nftables": {"engine", "port", "protocol"},
+}
+"""Options that the two halves of a forward have alike, by the engine of the half inside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +190,9 @@ def _forward(outer: View, inner: View | None) -> View:
     """A forward with its half in the container, where that says more than the host's half."""
     if inner is None:
         return outer
-    halves = [{n: v for n, v in half.items() if n in _BOTH_HALVES} for half in (outer, inner)]
-    if halves[0] == halves[1] and inner.keys() - _BOTH_HALVES == {"port"}:
-        return {**outer, "port": inner["port"]}
+    alike = _BOTH_HALVES.get(inner.get("engine", "socat"), set())
+    if inner == {name: value for name, value in outer.items() if name in alike}:
+        return outer
     return {**outer, "forwarder": inner}
 
 

@@ -47,6 +47,18 @@ FILES = "/etc/holo/containers"
 """On a host: a folder for each container, with its identity and, without NixOS, its units."""
 
 
+NOT_INSIDE = (
+    *("systemd-firstboot.service", "systemd-machine-id-commit.service"),
+    *("systemd-logind.service", "systemd-user-sessions.service"),
+    *("systemd-update-utmp.service", "systemd-update-utmp-runlevel.service"),
+    *("systemd-journal-flush.service", "systemd-remount-fs.service"),
+    *("systemd-tmpfiles-setup-dev.service", "dev-hugepages.mount"),
+    "sys-fs-fuse-connections.mount",
+)
+"""Of the units that every boot of systemd has: what a container from `/usr` has no use for, and would
+wait for. Nobody logs in, nothing is kept over a shutdown, devices are nspawn's."""
+
+
 @define("containers", path="holo", declares=["containers"])
 def containers(cfg: Holo) -> dict[str, Any]:
     """Containers of this host, each with its network namespace, by systemd-nspawn."""
@@ -227,6 +239,7 @@ def _container(cfg: Holo, name: str, c: ContainerOptions) -> dict[str, Any]:
                         text("--bind-ro=", folder, "/units:/etc/systemd/system"),
                         text("--bind-ro=", folder, "/presets:/etc/systemd/system-preset"),
                         "systemd.firstboot=off",  # an empty /etc would make init ask questions
+                        *(f"systemd.mask={name}" for name in NOT_INSIDE),
                     ),
                 ),
                 "StateDirectory": [root, text(root, "/usr")],

@@ -15,7 +15,7 @@ from holo_infra.lower import LoweredFleet, LoweredHost
 from holo_infra.model.fleet import Container, Fleet
 from holo_infra.model.options import ContainerOptions
 
-LEGEND = "host's port → port of the container's address → port of the service"
+LEGEND = "host's port → port of the service; with socat by a port of the container's address"
 EXPOSED = "can be reached from other machines"
 MAX_TEXT = 44
 """Characters that are shown of a user's text: a picture is no listing."""
@@ -105,8 +105,9 @@ def _card(name: str, container: Container, options: ContainerOptions) -> _Card:
         return _Card(name, "", "the host's network", tuple(lines))
     for key, f in forwards:
         given = options.forwards[key]
-        way = f"{f.bind}:{given.host_port}{_suffix(f.protocol)} → {given.inner_port} → {f.port}"
-        lines.append(_listener(key, way))
+        inner = [given.inner_port] if f.carrier == "socat" else []
+        ways = (f"{f.bind}:{given.host_port}{_suffix(f.protocol)}", *inner, f.port)
+        lines.append(_listener(key, " → ".join(map(str, ways))))
     about = f"network {container.network} · egress {container.egress}"
     return _Card(name, options.address, about, tuple(lines))
 

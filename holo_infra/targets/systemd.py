@@ -16,6 +16,10 @@ PRESET = "disable *\n"
 """In a container booted from the host's `/usr`: of what is installed there, nothing starts."""
 
 
+NO_UNITS: Files = {"README": "This container has no units of its own.\n"}
+"""The folder is there all the same: the container mounts it."""
+
+
 def systemd(fleet: LoweredFleet) -> Files:
     """The unit bundle of every host."""
     folders = {name: _units(evaluate(class_.content)) for name, class_ in fleet.classes.items()}
@@ -28,7 +32,7 @@ def systemd(fleet: LoweredFleet) -> Files:
             files[f"{bundle}/{path.removeprefix('holo/')}"] = entry["text"]
         for container, class_name in host.classes.items():
             folder = f"{bundle}/containers/{container}"
-            _put(files, f"{folder}/units", folders[class_name])
+            _put(files, f"{folder}/units", folders[class_name] or NO_UNITS)
             files[f"{folder}/presets/00-holo.preset"] = PRESET
     return files
 
@@ -41,8 +45,11 @@ def _put(files: Files, folder: str, made: Files) -> None:
 def _units(config: Any) -> Files:
     """Unit files, and the links by which they are enabled: a folder as systemd reads it."""
     files: Files = {}
-    for name, unit in config.get("systemd", {}).get("services", {}).items():
-        files[f"{name}.service"] = render(unit)
-        for target in unit.get("wantedBy", []):
-            files[f"{target}.wants/{name}.service"] = Link(f"../{name}.service")
+    made = config.get("systemd", {})
+    for kind in ("service", "socket"):
+        for name, unit in made.get(f"{kind}s", {}).items():
+            file = f"{name}.{kind}"
+            files[file] = render(unit)
+            for target in unit.get("wantedBy", []):
+                files[f"{target}.wants/{file}"] = Link(f"../{file}")
     return files

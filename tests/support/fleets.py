@@ -14,7 +14,9 @@ from holo_infra.check import check_fleet
 from holo_infra.diagnostics import Diagnostic
 from holo_infra.lower import LoweredFleet, lower
 from holo_infra.model.fleet import Container, Fleet, Forward, Host, Network
+from holo_infra.model.names import Engine
 from holo_infra.model.unit import Unit
+from holo_infra.source import load
 from tests.support.nix import Nix
 from tests.support.values import of_model, text
 
@@ -112,9 +114,14 @@ def forward(rng: random.Random, made: Forward, network: str) -> Forward:
     fitting: dict[str, Any] = {"renamed_from": None}
     if network == "shared":
         fitting |= {"host_port": None, "inner_port": None, "bind": "127.0.0.1", "probe": "tcp"}
-    elif made.protocol == "udp":
+        return _changed(made, **fitting, engine=None)
+    if made.protocol == "udp":
         fitting["probe"] = rng.choice(["tcp", "none"])
-    return _changed(made, **fitting)
+        fitting["engine"] = rng.choice([None, "socat", "nftables"])
+    made = _changed(made, **fitting)
+    if made.carrier == "nftables" and made.bind.startswith("127."):
+        made = _changed(made, bind=rng.choice(["0.0.0.0", "192.0.2.7"]))  # noqa: S104 - on purpose
+    return made if made.carrier == "socat" else _changed(made, inner_port=None)
 
 
 def _changed(model: M, **fields: Any) -> M:
@@ -126,6 +133,18 @@ def problems(made: Fleet) -> list[Diagnostic]:
     allocation, clashes = allocate(made, Allocation())
     found = [*clashes, *check_fleet(made, allocation)]
     return [diagnostic for diagnostic in found if diagnostic.is_error]
+
+
+def private(engine: Engine) -> Fleet:
+    """The fleet of examples/private, its forwards carried by one engine."""
+    made = load(ROOT / "examples/private/fleet.py").fleet
+    assert made is not None
+    alpha = made.hosts["alpha"]
+    containers = {
+        name: _changed(c, forwards={n: _changed(f, engine=engine) for n, f in c.forwards.items()})
+        for name, c in alpha.containers.items()
+    }
+    return _changed(made, hosts={"alpha": _changed(alpha, containers=containers)})
 
 
 def lowered(made: Fleet) -> LoweredFleet:

@@ -18,7 +18,11 @@ def machine(bundle: Path, host: str, binds: dict[str, Path] | None = None) -> Ns
     units = folder / "host"
     return NspawnMachine(
         host,
-        files={f"/etc/systemd/system/{p.name}": p.read_text() for p in units.glob("*.service")},
+        files={
+            f"/etc/systemd/system/{path.name}": path.read_text()
+            for kind in ("service", "socket")
+            for path in units.glob(f"*.{kind}")
+        },
         binds={
             **{f"/etc/holo/{p.name}": p for p in folder.iterdir() if p != units},
             **{f"/etc/systemd/system/{path.name}": path for path in units.glob("*.wants")},

@@ -19,7 +19,7 @@ Meaning = dict[str, Any]
 """What a configuration means: units by file name, files below /etc, open ports."""
 
 
-OURS = ("coreutils", "iproute2", "nftables", "procps", "systemd")
+OURS = ("coreutils", "haproxy", "iproute2", "nftables", "procps", "systemd")
 """Packages that the definitions name themselves."""
 
 
@@ -27,16 +27,22 @@ def stub_programs(package: str, name: str) -> str:
     """Where the stand-in's packages have their programs; LookupError where it has no package."""
     if package not in {*PACKAGES, *OURS}:
         raise LookupError(package)
-    return f"{ZEROS}{package}/bin/{name}"
+    folder = "lib/systemd" if name == "systemd-socket-proxyd" else "bin"
+    return f"{ZEROS}{package}/{folder}/{name}"
 
 
 def in_python(options: Holo) -> Meaning:
     """What the definitions make of the options in Python."""
     config = evaluate(options, stub_programs)
-    services = config.get("systemd", {}).get("services", {})
+    made = config.get("systemd", {})
+    units = {
+        f"{name}.{kind}": parse(render(unit))
+        for kind in ("service", "socket")
+        for name, unit in made.get(f"{kind}s", {}).items()
+    }
     firewall = config.get("networking", {}).get("firewall", {})
     return {
-        "units": {f"{name}.service": parse(render(unit)) for name, unit in services.items()},
+        "units": units,
         "etc": {
             name: entry["text"]
             for name, entry in config.get("environment", {}).get("etc", {}).items()

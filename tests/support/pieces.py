@@ -29,7 +29,7 @@ hosts:
             exec_start: [busybox, httpd, -f, -p, "127.0.0.1:8000"]
             environment: {LEVEL: info, "TEXT": 'it''s: "quoted"'}
         forwards:
-          admin: {port: 8000}
+          admin: {port: 8000, engine: socat}
           httpgw: {port: 4000, host_port: 8080, probe: "http:/health", renamed_from: gw}
         limits: {memory: 512M, cpu_percent: 50, tasks: 64}
         nspawn_args: [--setenv=LEVEL=info]
@@ -73,7 +73,7 @@ units = {"web": Unit(exec_start=["busybox", "httpd", "-p", "127.0.0.1:8000"])}
 web0 = Container(
     units=units,
     forwards={
-        "admin": Forward(port=8000),
+        "admin": Forward(port=8000, engine="socat"),
         "httpgw": Forward(port=4000, host_port=8080, probe="http:/health", renamed_from="gw"),
     },
     limits=Limits(memory="512M", cpu_percent=50, tasks=64),
@@ -108,7 +108,18 @@ fleet = Fleet(
 FITTING: list[Any] = [
     *("alpha", "beta", "web0", "web1", "store", "shared", "private", "lab", "packed", "octet"),
     *("hub", "internet", "none", "udp", "tcp", "http:/x", "front", "omega", "gw", "512M", "token"),
-    *("192.0.2.1", "0.0.0.0/0", "10.64.0.8/30", "10.64.0.9/30", "10.64.0.0/16", "10.0.85.0/24"),
+    *(
+        "socat",
+        "haproxy",
+        "nftables",
+        "socket-proxyd",
+        "192.0.2.1",
+        "0.0.0.0/0",
+        "10.64.0.8/30",
+        "10.64.0.9/30",
+        "10.64.0.0/16",
+        "10.0.85.0/24",
+    ),
     *(1, 7, 22, 64, 4000, 7000, 8000, 8001, 8080, 40_000, True, False, None, "/srv", "/var/lib"),
     *("/nix/store/key", "/run/keys/token", "machines/beta.nix", "hosts/beta.nix", "25.05"),
     *(

@@ -1,0 +1,84 @@
+"""`holo apply FLEET HOST`: puts a host's units on a machine, and starts what changed."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet
+from holo_infra.cli.labs import Progress
+from holo_infra.cli.output import say, warned
+from holo_infra.cli.up import summary
+from holo_infra.runtime.apply import apply
+from holo_infra.runtime.bundle import make_bundle
+from holo_infra.runtime.machine import Machine, ThisComputer
+from holo_infra.runtime.ssh import SshMachine
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_fleet(parser)
+    add_machine(parser)
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long it may take to become ready (%(default)g)",
+    )
+
+
+def add_machine(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say which host, and which machine that is."""
+    parser.add_argument("host", metavar="HOST", help="a host of the fleet")
+    parser.add_argument(
+        "--to",
+        metavar="ssh://[USER@]HOST[:PORT]",
+        help="the machine (default: this computer)",
+    )
+    parser.add_argument(
+        "--ssh-config",
+        type=Path,
+        metavar="FILE",
+        help="ssh's configuration, in place of your own",
+    )
+
+
+@contextmanager
+def machine_of(options: argparse.Namespace) -> Iterator[Machine]:
+    """The machine that the options name."""
+    if options.to is None:
+        yield ThisComputer()
+        return
+    with SshMachine(options.to, options.ssh_config) as machine:
+        yield machine
+
+
+def compiled_host(options: argparse.Namespace) -> Compiled:
+    """The fleet, which has the host that the options name."""
+    compiled = compile_fleet(options.fleet)
+    warned(compiled.warnings, options.format)
+    check_host(compiled, options.host, options.fleet)
+    return compiled
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ends with 1 where something did not become ready, and the earlier state is in place again."""
+    compiled = compiled_host(options)
+    bundle = make_bundle(compiled.lowered, options.host)
+    progress = Progress()
+    with machine_of(options) as machine:
+        try:
+            outcome = apply(machine, bundle, options.timeout, progress.event)
+        finally:
+            progress.end()
+    progress.troubles(options.host, outcome.troubles)
+    if outcome.rolled_back:
+        say(f"{options.host}: rolled back: the earlier state is in place again")
+        for left in outcome.not_restored:
+            say(f"  but {left.name} is not up: {left.state}")
+    else:
+        say(f"{options.host}: {summary(outcome)}")
+    return 1 if outcome.troubles else 0

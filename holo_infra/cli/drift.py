@@ -1,0 +1,39 @@
+"""`holo drift FLEET HOST`: what on a machine is not as compiled. Changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+
+from holo_infra.cli.apply import add_machine, compiled_host, machine_of
+from holo_infra.cli.fleet import add_fleet
+from holo_infra.runtime.bundle import make_bundle
+from holo_infra.runtime.drift import drift
+
+DRIFTED = 2
+"""Exit status where something is otherwise."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_fleet(parser)
+    add_machine(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints what differs; 2 where anything does.
+
+    As JSON a list of {"kind", "name", "expected", "found"}.
+    """
+    compiled = compiled_host(options)
+    bundle = make_bundle(compiled.lowered, options.host)
+    with machine_of(options) as machine:
+        found = drift(machine, bundle, compiled.lowered.hosts[options.host])
+    if options.format == "json":
+        sys.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")
+    else:
+        lines = [f"{d.kind}  {d.name}: expected {d.expected}, found {d.found}\n" for d in found]
+        sys.stdout.write("".join(lines) or "no drift\n")
+    return DRIFTED if found else 0

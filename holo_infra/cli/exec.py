@@ -1,0 +1,42 @@
+"""`holo exec HOST[/CONTAINER] -- COMMAND`: runs a command on a host of a lab, or in a container."""
+
+from __future__ import annotations
+
+import argparse
+
+from holo_infra.cli.labs import Place, add_lab, machine_of, read_place
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.lab import Lab, the_lab
+from holo_infra.runtime.machine import LabMachine
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_lab(parser)
+    parser.add_argument("place", metavar="HOST[/CONTAINER]")
+    parser.add_argument(
+        "command", nargs="+", metavar="COMMAND", help="with its arguments, after --"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs it as root with this terminal; its exit status is the command's."""
+    return interact(the_lab(options.lab), read_place(options.place, 2), options.command)
+
+
+def interact(lab: Lab, place: Place, command: list[str]) -> int:
+    """Runs a command at a place, with the terminal of this one."""
+    machine = machine_of(lab, place)
+    return lab.machine(place.host).interact([*enter(machine, place.container), *command])
+
+
+def enter(machine: LabMachine, container: str | None) -> list[str]:
+    """What begins a command that runs in a container of a machine. Raises Failure if it is down."""
+    if container is None:
+        return []
+    done = machine.run(["machinectl", "show", "--property=Leader", "--value", container])
+    leader = done.stdout.decode().strip()
+    if done.returncode != 0 or not leader:
+        raise Failure(f"container {container} is not running", "holo status says why")
+    names = ("mount", "uts", "ipc", "net", "pid", "cgroup", "root", "wd")
+    return ["nsenter", f"--target={leader}", *(f"--{name}" for name in names), "--"]

@@ -1,0 +1,39 @@
+"""`holo restart HOST[/CONTAINER[/UNIT]]`: starts containers, or a unit in one, anew."""
+
+from __future__ import annotations
+
+import argparse
+
+from holo_infra.cli.labs import Progress, add_lab, containers_of, machine_of, read_place
+from holo_infra.cli.output import say
+from holo_infra.runtime.lab import the_lab
+from holo_infra.runtime.restart import restart
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("place", metavar="HOST[/CONTAINER[/UNIT]]")
+    add_lab(parser)
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        metavar="SECONDS",
+        help="how long it may take to become ready (%(default)g)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Waits until all of it is ready again; 1 if it is not."""
+    place = read_place(options.place)
+    machine = machine_of(the_lab(options.lab), place)
+    containers = containers_of(machine, place)
+    progress = Progress()
+    try:
+        troubles = restart(machine, containers, place.unit, options.timeout, progress.event)
+    finally:
+        progress.end()
+    progress.troubles(place.host, troubles)
+    if not troubles:
+        say(f"{options.place}: ready")
+    return 1 if troubles else 0

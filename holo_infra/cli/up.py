@@ -1,0 +1,178 @@
+"""`holo up FLEET`: runs a fleet on this computer, each host a machine with systemd of its own."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet
+from holo_infra.cli.labs import Progress
+from holo_infra.cli.output import counted, say, warned
+from holo_infra.runtime.apply import Outcome, apply
+from holo_infra.runtime.bundle import Bundle, make_bundle
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.lab import HostSpec, Lab, at_once, locked
+from holo_infra.runtime.machine import LabMachine
+from holo_infra.runtime.watchers import raise_watchers
+from holo_infra.runtime.wiring import wires
+
+TIMEOUT = 120.0
+_HIGHEST_PORT = 65535
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    add_fleet(parser)
+    parser.add_argument("--lab", metavar="NAME", help="a name for it (default: the fleet's)")
+    parser.add_argument(
+        "--publish",
+        action="append",
+        default=[],
+        metavar="[PORT:]HOST/CONTAINER/FORWARD",
+        help="let a port of this computer's 127.0.0.1 lead to a forward (default: the same port)",
+    )
+    parser.add_argument(
+        "--bind",
+        action="append",
+        default=[],
+        metavar="[HOST:]PATH=SOURCE",
+        help="show a file or folder of this computer to the hosts, read-only",
+    )
+    parser.add_argument(
+        "--tree",
+        type=Path,
+        metavar="DIR",
+        help="boot from the root in this folder instead of from this computer's /usr",
+    )
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=TIMEOUT,
+        metavar="SECONDS",
+        help="how long hosts may take to become ready (%(default)g)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Boots what is not there, changes what differs, and waits until all is ready; 1 if it is not.
+
+    Run again with a changed fleet it starts, restarts and stops only what differs.
+    """
+    compiled = compile_fleet(options.fleet)
+    warned(compiled.warnings, options.format)
+    publications = [_publication(text, compiled) for text in options.publish]
+    specs = _specs(compiled, options.bind, options.tree)
+    bundles = {host: make_bundle(compiled.lowered, host) for host in compiled.fleet.hosts}
+    progress = Progress()
+    with locked(options.lab or compiled.fleet.name) as lab:
+        try:
+            raise_watchers(_systems(compiled), progress.line)
+            lab.boot(specs, progress.line)
+            outcomes = _apply(lab, bundles, options.timeout, progress)
+        finally:
+            progress.end()
+        ports = [
+            lab.publish(one.port, one.leads_to, f"{one.address}:{one.host_port}")
+            for one in publications
+        ]
+        lab.keep_published(ports)
+    for host, outcome in outcomes.items():
+        progress.troubles(host, outcome.troubles)
+        say(f"{host}: {summary(outcome)}")
+    for one, port in zip(publications, ports, strict=True):
+        sys.stdout.write(f"127.0.0.1:{port} -> {one.leads_to}\n")
+    return 1 if any(outcome.troubles for outcome in outcomes.values()) else 0
+
+
+def _systems(compiled: Compiled) -> int:
+    """How many systems will run: hosts and containers."""
+    hosts = compiled.fleet.hosts
+    return len(hosts) + sum(len(host.containers) for host in hosts.values())
+
+
+def _apply(
+    lab: Lab, bundles: dict[str, Bundle], timeout: float, progress: Progress
+) -> dict[str, Outcome]:
+    machines = lab.machines()
+
+    def one(host: str) -> Outcome:
+        machine = LabMachine(machines[host])
+        # What failed stays to be looked at.
+        return apply(machine, bundles[host], timeout, progress.event, keep_failed=True)
+
+    return at_once(one, bundles)
+
+
+def summary(outcome: Outcome) -> str:
+    """What an apply did, on a line."""
+    parts = {
+        "started": outcome.started,
+        "restarted": outcome.restarted,
+        "stopped": outcome.stopped,
+    }
+    told = [f"{counted(len(units), 'unit')} {done}" for done, units in parts.items() if units]
+    state = "ready" if not outcome.troubles else "not ready"
+    return f"{state}; {', '.join(told) or 'no change'}"
+
+
+def _specs(compiled: Compiled, binds: Sequence[str], tree: Path | None) -> dict[str, HostSpec]:
+    if tree is not None and not (tree / "usr").is_dir():
+        raise Failure(f"{tree}: no root of a machine", "give a folder that has usr and etc")
+    wired = wires(compiled.fleet)
+    seen: dict[str, dict[str, str]] = {host: {} for host in compiled.fleet.hosts}
+    for text in binds:
+        hosts, path, source = _bind(text, compiled)
+        for host in hosts:
+            seen[host][path] = source
+    root = str(tree.resolve()) if tree else None
+    specs = {}
+    for host in compiled.fleet.hosts:
+        address, beyond = wired.get(host, (None, ()))
+        specs[host] = HostSpec(address, beyond, seen[host], root)
+    return specs
+
+
+def _bind(text: str, compiled: Compiled) -> tuple[list[str], str, str]:
+    host, colon, rest = text.partition(":") if not text.startswith("/") else ("", "", text)
+    path, equals, source = rest.partition("=")
+    if not (equals and path.startswith("/") and source) or (colon and not host):
+        raise Failure(f"--bind {text}: no such form", "write [HOST:]PATH=SOURCE")
+    if host and host not in compiled.fleet.hosts:
+        raise Failure(f"--bind {text}: the fleet has no host {host}")
+    if not Path(source).exists():
+        raise Failure(f"--bind {text}: there is no {source}")
+    hosts = [host] if host else list(compiled.fleet.hosts)
+    return hosts, path, str(Path(source).resolve())
+
+
+@dataclass(frozen=True, slots=True)
+class _Publication:
+    port: int
+    leads_to: str
+    address: str
+    host_port: int
+
+
+def _publication(text: str, compiled: Compiled) -> _Publication:
+    port, colon, leads_to = text.rpartition(":")
+    if colon and not (port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT):
+        raise Failure(f"--publish {text}: {port} is no port", "write a number from 0 to 65535")
+    parts = leads_to.split("/")
+    known = {
+        f"{host}/{name}/{key}": (forward, compiled.allocation.hosts[host].containers[name])
+        for host, of in compiled.fleet.hosts.items()
+        for name, container in of.containers.items()
+        for key, forward in container.forwards.items()
+    }
+    if len(parts) != 3 or leads_to not in known:  # noqa: PLR2004 - host, container, forward
+        listed = ", ".join(list(known)[:6]) or "none"
+        raise Failure(f"--publish {text}: the fleet has no such forward", f"forwards: {listed}")
+    forward, numbers = known[leads_to]
+    if forward.protocol != "tcp":
+        raise Failure(f"--publish {text}: only TCP can be published")
+    host_port = numbers.forwards[parts[2]].host_port
+    address = "127.0.0.1" if forward.bind == "0.0.0.0" else forward.bind  # noqa: S104
+    return _Publication(int(port) if colon else host_port, leads_to, address, host_port)

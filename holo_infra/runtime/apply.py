@@ -1,0 +1,281 @@
+"""Puts a host's bundle on a machine: what changed is started anew, what is gone is stopped.
+
+A machine's state goes from one bundle to another by `_move`; a roll-back is the same in the other
+direction. The record on the machine says from the first change to the last which units are not yet
+settled, so that a run that was cut off is taken up by the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from holo_infra.runtime.bundle import (
+    Bundle,
+    differing,
+    nothing_of,
+    units_folder,
+    wanted_of,
+)
+from holo_infra.runtime.events import Tell, quiet
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.files import fetch, put, remove
+from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.readiness import Lacking, Waiting
+from holo_infra.runtime.record import RECORD, Applied, applied, read_record, write_record
+from holo_infra.runtime.requirements import check_machine
+from holo_infra.runtime.trouble import Trouble, troubles
+from holo_infra.runtime.units import states, systemctl
+from holo_infra.targets import Files
+
+RELOADS = "X-ReloadIfChanged=true"
+_STOP = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an apply ended."""
+
+    changed: tuple[str, ...]
+    """Paths that were written or removed."""
+    restarted: tuple[str, ...]
+    """Units that were there and were started anew; those of a container as `container/unit`."""
+    started: tuple[str, ...]
+    """Units that are new."""
+    stopped: tuple[str, ...]
+    """Units that are gone."""
+    troubles: tuple[Trouble, ...] = ()
+    """What is not ready, with its last log lines and a hint; nothing after a success."""
+    rolled_back: bool = False
+    """Whether the earlier state is in place again."""
+    not_restored: tuple[Lacking, ...] = ()
+    """What of the earlier state has not come up again after the roll-back."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """What changes between two bundles."""
+
+    written: Files
+    removed: tuple[str, ...]
+    restarted: tuple[str, ...]
+    started: tuple[str, ...]
+    stopped: tuple[str, ...]
+    reloads: bool
+    """Whether systemd has to read its files again."""
+
+
+def apply(
+    machine: Machine,
+    bundle: Bundle,
+    timeout: float,
+    tell: Tell = quiet,
+    *,
+    keep_failed: bool = False,
+) -> Outcome:
+    """Put a bundle on a machine and wait until it is ready, at most `timeout` seconds.
+
+    What is not ready then is told, and the machine has its earlier state again, unless
+    `keep_failed`. Raises Failure where nothing was changed: the machine cannot be reached or lacks
+    something, another fleet's host is there, files of others are in the way.
+    """
+    check_machine(machine, bundle)
+    record = read_record(machine)
+    _check_identity(machine, bundle, record)
+    found = fetch(machine, {*record.files, *bundle.files})
+    _check_way(machine, bundle, record, found)
+    # What was changed by hand differs from what was applied, and is put right as well.
+    present = replace(nothing_of(bundle), files=found, containers=record.containers)
+    move = _between(present, bundle, record.unsettled)
+    move = replace(move, reloads=move.reloads or not record.is_settled)
+    outcome = Outcome(
+        tuple(sorted({*move.written, *move.removed})), move.restarted, move.started, move.stopped
+    )
+    lacking: list[Lacking] = []
+    try:
+        _go(machine, present, bundle, move)
+        lacking = _wait(machine, bundle, timeout, tell)
+        if lacking:
+            outcome = replace(outcome, troubles=troubles(machine, lacking, bundle))
+    except (Failure, KeyboardInterrupt) as failure:
+        if keep_failed:
+            raise
+        try:
+            _roll_back(machine, bundle, present, timeout, tell)
+        except Failure as second:
+            hint = "the machine is left between two states: run apply again"
+            raise Failure(f"{failure or 'interrupted'}\nrolling back: {second}", hint) from None
+        if isinstance(failure, Failure):
+            raise Failure(str(failure), "the earlier state is in place again") from None
+        raise
+    if not lacking:
+        if record != applied(bundle):
+            write_record(machine, applied(bundle))
+        return outcome
+    if keep_failed:
+        write_record(machine, applied(bundle))
+        return outcome
+    left = _roll_back(machine, bundle, present, timeout, tell)
+    return replace(outcome, rolled_back=True, not_restored=tuple(left))
+
+
+def _check_identity(machine: Machine, bundle: Bundle, record: Applied) -> None:
+    was, now = f"{record.fleet}/{record.host}", f"{bundle.fleet}/{bundle.host}"
+    if record.files and was != now:
+        raise Failure(
+            f"{machine.name}: this is {was}, not {now}",
+            f"give the address of {now}; or if it was renamed, remove {RECORD} there, and"
+            " what apply then says is in the way",
+        )
+
+
+def _check_way(machine: Machine, bundle: Bundle, record: Applied, found: Files) -> None:
+    """Raises Failure where a file is not ours and not as it would be."""
+    ways = [
+        path
+        for path, content in found.items()
+        if path not in record.files and path in bundle.files and content != bundle.files[path]
+    ]
+    if ways:
+        named = ", ".join(sorted(ways)[:3]) + (f" and {len(ways) - 3} more" if ways[3:] else "")
+        raise Failure(
+            f"{machine.name}: in the way, and not put there by holo: {named}",
+            "move it away, or name the container or unit otherwise",
+        )
+
+
+def _between(old: Bundle, new: Bundle, unsettled: Iterable[str]) -> _Move:
+    written = {path: new.files[path] for path in differing(old.files, new.files)}
+    removed = tuple(sorted(path for path in old.files if path not in new.files))
+    restarted, started, stopped = _units(old.units, new.units, new.wanted, unsettled)
+    fresh = {*restarted, *started}
+    for name in sorted(new.containers):
+        unit = f"container@{name}.service"
+        # With the container everything in it starts anew.
+        if unit not in fresh and f"netns-{name}.service" not in fresh and name in old.containers:
+            folder = units_folder(name)
+            mark = f"{name}/"
+            parts = _units(
+                old.inside(name),
+                new.inside(name),
+                wanted_of(new.files, folder),
+                [one.removeprefix(mark) for one in unsettled if one.startswith(mark)],
+            )
+            for all_, inside in zip((restarted, started, stopped), parts, strict=True):
+                all_.extend(f"{mark}{one}" for one in inside)
+    units = tuple(restarted), tuple(started), tuple(stopped)
+    return _Move(written, removed, *units, reloads=bool(written or removed))
+
+
+def _units(
+    old: dict[str, str],
+    new: dict[str, str],
+    wanted: Iterable[str],
+    unsettled: Iterable[str],
+) -> tuple[list[str], list[str], list[str]]:
+    """Which units are started anew, are new, are gone."""
+    open_ = set(unsettled)
+    restarted = [n for n in new if n in old and (old[n] != new[n] or n in open_)]
+    started = [name for name in wanted if name not in old]
+    stopped = [name for name in old if name not in new]
+    return sorted(restarted), sorted(started), sorted(stopped)
+
+
+def _go(machine: Machine, old: Bundle, new: Bundle, move: _Move) -> None:
+    """Goes from one bundle to the other, and leaves systemd at work."""
+    if move.reloads:
+        files = {**applied(old).files, **applied(new).files}
+        containers = {**old.containers, **new.containers}
+        pending = Applied(new.fleet, new.host, files, containers, False, move.restarted)  # noqa: FBT003
+        write_record(machine, pending)
+    _stop(machine, move.stopped)
+    put(machine, move.written)
+    remove(machine, move.removed)
+    if move.reloads:
+        succeed(machine, [*systemctl(), "daemon-reload"])
+    reloading = [n for n in _host(move.restarted) if RELOADS in new.units[n]]
+    anew = [n for n in _host(move.restarted) if n not in reloading]
+    if reloading:
+        succeed(machine, [*systemctl(), "reload-or-restart", "--", *reloading], timeout=_STOP)
+    # Restarts only what runs: what waits for a question goes on waiting.
+    if anew:
+        succeed(machine, [*systemctl(), "--no-block", "try-restart", "--", *anew])
+    if new.wanted:
+        succeed(machine, [*systemctl(), "--no-block", "start", "--", *new.wanted])
+    for name, units in _by_container((*move.restarted, *move.started, *move.stopped)).items():
+        if name in new.containers:
+            _go_inside(machine, name, new, units, move)
+
+
+def _go_inside(machine: Machine, name: str, new: Bundle, units: Sequence[str], move: _Move) -> None:
+    """Starts anew what changed in a container that goes on running."""
+    inside = systemctl(name)
+    state = states(machine, [f"container@{name}.service"])[f"container@{name}.service"]
+    if not state.is_up:
+        return  # it starts with its new units
+    gone = [unit for unit in units if f"{name}/{unit}" in move.stopped]
+    if gone:
+        succeed(machine, [*inside, "stop", "--", *gone], timeout=_STOP)
+    succeed(machine, [*inside, "daemon-reload"])
+    anew = [unit for unit in units if f"{name}/{unit}" in move.restarted]
+    if anew:
+        succeed(machine, [*inside, "--no-block", "try-restart", "--", *anew])
+    if wanted := new.containers[name].units:
+        succeed(machine, [*inside, "--no-block", "start", "--", *wanted])
+
+
+def _stop(machine: Machine, units: Iterable[str]) -> None:
+    gone = _host(units)
+    if gone:
+        known = states(machine, gone)
+        running = [name for name, state in known.items() if state.loaded]
+        if running:
+            succeed(machine, [*systemctl(), "stop", "--", *running], timeout=_STOP)
+            machine.run([*systemctl(), "reset-failed", "--", *running])
+
+
+def _wait(machine: Machine, bundle: Bundle, timeout: float, tell: Tell) -> list[Lacking]:
+    waiting = Waiting(machine, bundle.host, bundle.wanted, bundle.containers, tell)
+    stopped: dict[str, list[str]] = {}
+    for one in waiting.look():
+        if one.container is not None and one.state in {"inactive", "failed"}:
+            stopped.setdefault(one.container, []).append(one.unit)
+    for container, units in stopped.items():  # by hand, in a container that runs
+        succeed(machine, [*systemctl(container), "--no-block", "start", "--", *units])
+    return waiting.until_ready(timeout)
+
+
+def _roll_back(
+    machine: Machine, failed: Bundle, earlier: Bundle, timeout: float, tell: Tell
+) -> list[Lacking]:
+    """Puts the earlier state in place; what of it is not up again after `timeout` seconds."""
+    found = fetch(machine, {*failed.files, *earlier.files})
+    present = replace(failed, files=found)
+    move = _between(present, earlier, ())
+    # All that the failed one has touched: it may run by files that are there no more.
+    again = {*move.restarted, *_between(earlier, failed, ()).restarted}
+    _go(machine, present, earlier, replace(move, restarted=tuple(sorted(again & _names(earlier)))))
+    left = _wait(machine, earlier, timeout, tell)
+    if earlier.files:
+        write_record(machine, applied(earlier))
+    else:
+        remove(machine, [RECORD])
+    return left
+
+
+def _names(bundle: Bundle) -> set[str]:
+    inside = {f"{name}/{unit}" for name in bundle.containers for unit in bundle.inside(name)}
+    return {*bundle.units, *inside}
+
+
+def _host(units: Iterable[str]) -> list[str]:
+    return [unit for unit in units if "/" not in unit]
+
+
+def _by_container(units: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for unit in units:
+        container, slash, name = unit.partition("/")
+        if slash:
+            found.setdefault(container, []).append(name)
+    return found

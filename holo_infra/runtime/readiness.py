@@ -1,0 +1,121 @@
+"""Waits until a host is ready: its units, those in its containers, the services behind forwards."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from holo_infra.runtime.bundle import ContainerFacts
+from holo_infra.runtime.events import Event, Tell
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.machine import Machine
+from holo_infra.runtime.units import UnitState, ask, states
+
+AT_ONCE = 4
+"""Containers that are looked into at a time."""
+POLL = 0.1
+"""Seconds between two questions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A unit that is not ready."""
+
+    container: str | None
+    unit: str
+    state: str
+    is_lost: bool = False
+    """Whether waiting is of no use."""
+
+    @property
+    def name(self) -> str:
+        """How it is told: `holochain0/admin.service`."""
+        return f"{self.container}/{self.unit}" if self.container else self.unit
+
+
+@dataclass(slots=True)
+class Waiting:
+    """What is waited for on one host, and what of it is ready."""
+
+    machine: Machine
+    host: str
+    wanted: tuple[str, ...]
+    containers: Mapping[str, ContainerFacts]
+    tell: Tell
+    begun: float = field(default_factory=time.monotonic)
+    _told: dict[tuple[str | None, str], str] = field(default_factory=dict)
+    _inside: dict[str, list[Lacking]] = field(default_factory=dict)
+    _answering: set[str] = field(default_factory=set)
+
+    def until_ready(self, timeout: float) -> list[Lacking]:
+        """What is not ready after `timeout` seconds, or never will be; nothing where all is."""
+        deadline = self.begun + timeout
+        while True:
+            asked = time.monotonic()
+            lacking = self.look()
+            now = time.monotonic()
+            if not lacking or now > deadline or any(one.is_lost for one in lacking):
+                return lacking
+            # Questions cost the machine something too: a fifth of its time at most.
+            time.sleep(min(max(POLL, 4 * (now - asked)), 1))
+
+    def look(self) -> list[Lacking]:
+        """What is not ready now."""
+        found = states(self.machine, self.wanted)
+        lacking = [self._lacking(None, state) for state in found.values()]
+        up = {name for name in self.containers if found[f"container@{name}.service"].is_up}
+        for name in self.containers.keys() - up:
+            self._inside.pop(name, None)
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            inside = pool.map(self._look_inside, sorted(up))
+        lacking += [one for found in inside for one in found]
+        lacking += self._look_behind(up)
+        return [one for one in lacking if one is not None]
+
+    def _look_inside(self, name: str) -> list[Lacking | None]:
+        """A container that was whole once stays so while it is up; the rest is asked again."""
+        facts = self.containers[name]
+        if self._inside.get(name) == [] or not facts.units:
+            return []
+        try:
+            found = states(self.machine, facts.units, name)
+        except Failure:  # it goes down, or is coming up again
+            return [Lacking(name, unit, "not reached") for unit in facts.units]
+        lacking = [self._lacking(name, state) for state in found.values()]
+        self._inside[name] = [one for one in lacking if one is not None]
+        return lacking
+
+    def _look_behind(self, up: set[str]) -> list[Lacking | None]:
+        """Asks services behind forwards, those that have not answered yet."""
+        asked = {
+            forward.ready: (name, key)
+            for name, facts in self.containers.items()
+            for key, forward in facts.forwards.items()
+            if forward.ready is not None
+        }
+        now = [unit for unit, (name, _) in asked.items() if name in up]
+        self._answering &= set(now)
+        answers = ask(self.machine, [unit for unit in now if unit not in self._answering])
+        lacking: list[Lacking | None] = []
+        for unit in asked:
+            answered = answers.get(unit, unit in self._answering)
+            self._say(None, unit, "answers" if answered else "no answer", is_ready=answered)
+            if answered:
+                self._answering.add(unit)
+            else:
+                lacking.append(Lacking(None, unit, "no answer"))
+        return lacking
+
+    def _lacking(self, container: str | None, state: UnitState) -> Lacking | None:
+        self._say(container, state.name, state.word, is_ready=state.is_up)
+        if state.is_up:
+            return None
+        return Lacking(container, state.name, state.word, state.is_lost)
+
+    def _say(self, container: str | None, unit: str, state: str, *, is_ready: bool) -> None:
+        if self._told.get((container, unit)) != state:
+            self._told[container, unit] = state
+            seconds = time.monotonic() - self.begun
+            self.tell(Event(self.host, container, unit, state, is_ready, seconds))

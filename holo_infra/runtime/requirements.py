@@ -1,0 +1,99 @@
+"""What a machine must have before anything is put on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from holo_infra.runtime.bundle import Bundle
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.watchers import check_watchers
+from nixgen.unitfile import parse
+
+PACKAGES = {
+    "busybox": "busybox-static",
+    "curl": "curl",
+    "grep": "grep",
+    "haproxy": "haproxy",
+    "ip": "iproute2",
+    "mkdir": "coreutils",
+    "nft": "nftables",
+    "socat": "socat",
+    "sysctl": "procps",
+    "systemd-nspawn": "systemd-container",
+    "systemd-socket-proxyd": "systemd",
+}
+"""Debian's packages with the programs that our own units call."""
+_OLDEST = 249
+"""The first systemd with what the units say."""
+_SHOWN = 8
+
+
+def check_machine(machine: Machine, bundle: Bundle) -> None:
+    """Raises Failure where a host cannot run: no systemd, not root, programs or files missing."""
+    if machine.run(["test", "-d", "/run/systemd/system"]).returncode != 0:
+        raise Failure(
+            f"{machine.name}: systemd is not the init of this machine",
+            "use a machine that systemd has booted; `holo up` has such machines of its own",
+        )
+    if machine.run(["test", "-e", "/etc/NIXOS"]).returncode == 0:
+        raise Failure(
+            f"{machine.name}: NixOS writes its units itself",
+            "deploy the host's NixOS configuration: nixos-rebuild switch --flake OUT#HOST",
+        )
+    if succeed(machine, ["id", "-u"]).strip() != "0":
+        raise Failure(f"{machine.name}: only root can do this", "run the command as root")
+    first = succeed(machine, ["systemctl", "--version"]).split()
+    if len(first) > 1 and first[1].isdigit() and int(first[1]) < _OLDEST:
+        raise Failure(f"{machine.name}: systemd {first[1]} is too old", f"use {_OLDEST} or later")
+    check_watchers(machine, len(bundle.containers))
+    _check_programs(machine, bundle)
+    _check_needs(machine, bundle)
+
+
+def _check_programs(machine: Machine, bundle: Bundle) -> None:
+    texts = {*bundle.units.values()}
+    texts |= {text for name in bundle.containers for text in bundle.inside(name).values()}
+    missing = _missing(machine, {program for text in texts for program in programs(text)})
+    if missing:
+        names = {path: path.rpartition("/")[2] for path in missing}
+        packages = sorted({PACKAGES[name] for name in names.values() if name in PACKAGES})
+        others = [path for path, name in names.items() if name not in PACKAGES]
+        cures = [f"Debian: apt-get install {' '.join(packages)}"] if packages else []
+        cures += [f"install what has {', '.join(others)}"] if others else []
+        raise Failure(f"{machine.name}: not there: {_listed(missing)}", "; ".join(cures))
+
+
+def _check_needs(machine: Machine, bundle: Bundle) -> None:
+    missing = _missing(machine, {p for facts in bundle.containers.values() for p in facts.needs})
+    if missing:
+        owners = sorted(
+            name for name, facts in bundle.containers.items() if {*facts.needs} & {*missing}
+        )
+        raise Failure(
+            f"{machine.name}: not there, and needed by {', '.join(owners)}: {_listed(missing)}",
+            "put it there: what containers see of their host, and their secrets, come from outside",
+        )
+
+
+def programs(unit: str) -> set[str]:
+    """The programs that a unit's commands begin with, where they are paths."""
+    service = parse(unit).get("Service", {})
+    lines = [line for key, lines in service.items() if key.startswith("Exec") for line in lines]
+    first = (json.loads(line)[0].lstrip("-@:+!") for line in lines)
+    return {program for program in first if program.startswith("/")}
+
+
+def _missing(machine: Machine, paths: Iterable[str]) -> list[str]:
+    wanted = sorted(paths)
+    if not wanted:
+        return []
+    done = machine.run(["stat", "--dereference", "--format=%n", "--", *wanted])
+    there = {*done.stdout.decode().splitlines()}
+    return [path for path in wanted if path not in there]
+
+
+def _listed(paths: list[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more

@@ -1,0 +1,40 @@
+"""Starts containers anew, or one unit in a container, and waits until they are ready again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from holo_infra.runtime.bundle import Bundle, ContainerFacts
+from holo_infra.runtime.events import Tell
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.readiness import Waiting
+from holo_infra.runtime.trouble import Trouble, troubles
+from holo_infra.runtime.units import systemctl
+
+_LONG = 300.0
+
+
+def restart(
+    machine: Machine,
+    containers: Mapping[str, ContainerFacts],
+    unit: str | None,
+    timeout: float,
+    tell: Tell,
+) -> Sequence[Trouble]:
+    """Restarts these containers, or a unit of the only one; tells what is not ready then."""
+    if unit is not None:
+        ((name, facts),) = containers.items()
+        service = unit if "." in unit else f"{unit}.service"
+        if service not in facts.units:
+            known = ", ".join(facts.units) or "none"
+            raise Failure(f"container {name} has no unit {unit}", f"units: {known}")
+        succeed(machine, [*systemctl(name), "restart", "--", service], timeout=_LONG)
+    elif containers:
+        units = [f"container@{name}.service" for name in containers]
+        succeed(machine, [*systemctl(), "restart", "--", *units], timeout=_LONG)
+    wanted = [f"container@{name}.service" for name in containers]
+    wanted += [each for facts in containers.values() for each in facts.carriers]
+    waiting = Waiting(machine, machine.name, tuple(wanted), containers, tell)
+    lacking = waiting.until_ready(timeout)
+    return troubles(machine, lacking, Bundle("", machine.name, {}, dict(containers)))

@@ -1,0 +1,108 @@
+"""A machine behind SSH, by the user's own ssh: its configuration, keys, agent and known hosts."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.machine import TIMEOUT, late
+from vmtests import Result
+
+_URL = re.compile(
+    r"ssh://(?:(?P<user>[^@/:\s-][^@/:\s]*)@)?(?P<host>[^@/:\s-][^@/:\s]*)(?::(?P<port>\d{1,5}))?/?"
+)
+_CONNECT = 15
+"""Seconds for a connection to come about."""
+_LOST = 255
+"""ssh's own status where it has no connection, or has lost it."""
+
+
+class SshMachine:
+    """A machine at `ssh://[user@]host[:port]`; one connection carries all commands.
+
+    Another user than root needs sudo without a password. Nobody is asked for anything: what needs
+    a password fails.
+    """
+
+    def __init__(self, url: str, config: Path | None = None) -> None:
+        """`config`: for ssh's `-F`, in place of the user's own. Raises Failure for a bad URL."""
+        found = _URL.fullmatch(url)
+        if found is None:
+            raise Failure(f"{url}: no address of a machine", "write ssh://[user@]host[:port]")
+        if shutil.which("ssh") is None:
+            raise Failure("ssh is not installed", "Debian: apt-get install openssh-client")
+        self.name = url
+        self._sockets = tempfile.TemporaryDirectory(prefix="holo-ssh-")
+        options = {
+            "BatchMode": "yes",
+            "ConnectTimeout": str(_CONNECT),
+            "ControlMaster": "auto",
+            "ControlPath": f"{self._sockets.name}/%C",
+            "ControlPersist": "60",
+            # A connection that is dead is told after 45 s, also by the commands on it.
+            "ServerAliveInterval": "15",
+            "ServerAliveCountMax": "3",
+        }
+        self._ssh = ["ssh", *(["-F", str(config)] if config else [])]
+        self._ssh += [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        if found["user"]:
+            self._ssh += ["-l", found["user"]]
+        if found["port"]:
+            self._ssh += ["-p", found["port"]]
+        self._host = found["host"]
+        self._as_root: list[str] = []
+
+    def __enter__(self) -> Self:
+        try:
+            self._become_root()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection."""
+        command = [*self._ssh, "-O", "exit", self._host]
+        subprocess.run(command, check=False, capture_output=True, timeout=_CONNECT)
+        self._sockets.cleanup()
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = TIMEOUT) -> Result:
+        """Run a command there. Its words pass the login shell unharmed."""
+        command = [*self._ssh, self._host, "--", shlex.join([*self._as_root, *argv])]
+        try:
+            done = subprocess.run(
+                command, input=stdin, capture_output=True, timeout=timeout, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise late(self.name, argv, timeout) from None
+        if done.returncode == _LOST:
+            told = done.stderr.decode(errors="replace").strip() or "the connection is lost"
+            raise Failure(f"{self.name}: {told}", f"try: ssh {self._host} true")
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def _become_root(self) -> None:
+        if self.run(["id", "-u"]).stdout.strip() != b"0":
+            self._as_root = ["sudo", "--non-interactive", "--"]
+            done = self.run(["true"])
+            if done.returncode != 0:
+                told = done.stderr.decode(errors="replace").strip()
+                raise Failure(
+                    f"{self.name}: not root there, and sudo does not help: {told}",
+                    "log in as root, or let sudo work without a password",
+                )

@@ -1,0 +1,99 @@
+"""The present state of what was applied: containers, their units, their forwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from holo_infra.runtime.bundle import UNITS, ContainerFacts
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.machine import Machine
+from holo_infra.runtime.record import Applied, read_record
+from holo_infra.runtime.units import UnitState, ask, states
+
+FIREWALL = "holo-firewall.service"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A unit of a host or of a container of it, or a service behind a forward."""
+
+    host: str
+    container: str | None
+    address: str | None
+    """The container's, or `127.0.0.1:8000` of a forward."""
+    unit: str
+    state: str
+    since: int | None
+    """Seconds since 1970."""
+    restarts: int
+    is_good: bool
+
+
+def status(machine: Machine, host: str) -> list[Row]:
+    """What runs on a machine. Services behind forwards are asked whether they answer."""
+    record = read_record(machine)
+    found = states(machine, _host_units(record))
+    rows = [_row(host, None, None, state) for name, state in found.items() if name == FIREWALL]
+    ready = {
+        forward.ready
+        for name, facts in record.containers.items()
+        if found[_unit(name)].is_up
+        for forward in facts.forwards.values()
+        if forward.ready is not None
+    }
+    answers = ask(machine, sorted(ready))
+    for name, facts in sorted(record.containers.items()):
+        rows.append(_row(host, name, facts.address, found[_unit(name)]))
+        if found[_unit(name)].is_up:
+            rows += _inside(machine, host, name, facts)
+        rows += _forwards(host, name, facts, found, answers)
+    return rows
+
+
+def _host_units(record: Applied) -> list[str]:
+    forwards = {unit for facts in record.containers.values() for unit in facts.carriers}
+    own = {_unit(name) for name in record.containers} | forwards
+    if f"{UNITS}/{FIREWALL}" in record.files:
+        own.add(FIREWALL)
+    return sorted(own)
+
+
+def _unit(container: str) -> str:
+    return f"container@{container}.service"
+
+
+def _inside(machine: Machine, host: str, name: str, facts: ContainerFacts) -> Iterator[Row]:
+    try:
+        found = states(machine, facts.units, name) if facts.units else {}
+    except Failure:  # it went down meanwhile
+        return
+    yield from (_row(host, name, facts.address, state) for state in found.values())
+
+
+def _forwards(
+    host: str,
+    name: str,
+    facts: ContainerFacts,
+    found: dict[str, UnitState],
+    answers: dict[str, bool],
+) -> Iterator[Row]:
+    for key, forward in sorted(facts.forwards.items()):
+        where = f"{forward.bind}:{forward.port}" + ("/udp" if forward.protocol == "udp" else "")
+        carrier = found[forward.units[0]] if forward.units else None
+        state, good = ("rules", True) if carrier is None else (carrier.word, carrier.is_up)
+        if forward.ready is not None:
+            answered = answers.get(forward.ready, False)
+            state = f"{state}, {'ready' if answered else 'not ready'}"
+            good = good and answered
+        since = carrier.since if carrier else None
+        restarts = carrier.restarts if carrier else 0
+        unit = f"forward {key}"
+        yield Row(host, name, where, unit, state, since, restarts, good)
+
+
+def _row(host: str, container: str | None, address: str | None, state: UnitState) -> Row:
+    return Row(
+        *(host, container, address, state.name, state.word),
+        *(state.since, state.restarts, state.is_up),
+    )

@@ -1,0 +1,98 @@
+"""Why something is not ready: the last lines of its log, and what they mean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from holo_infra.runtime.bundle import Bundle, ForwardFacts
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.machine import Machine
+from holo_infra.runtime.readiness import Lacking
+
+_LINES = 8
+_MOST = 12
+"""Units whose logs are looked at: when all is in ruins, the first ones say why."""
+_HOLDER = re.compile(r'users:\(\("(?P<program>[^"]*)",pid=(?P<pid>\d+)')
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A unit that is not ready."""
+
+    unit: str
+    """Its name; in a container `container/unit`."""
+    state: str
+    log: tuple[str, ...]
+    hint: str
+
+
+def troubles(machine: Machine, lacking: Sequence[Lacking], bundle: Bundle) -> tuple[Trouble, ...]:
+    """What is known about units that are not ready, those that failed before those that wait."""
+    ordered = sorted(lacking, key=lambda one: (not one.is_lost, one.state == "no answer"))
+    return tuple(_trouble(machine, one, bundle) for one in ordered[:_MOST])
+
+
+def _trouble(machine: Machine, lacking: Lacking, bundle: Bundle) -> Trouble:
+    lines = last_lines(machine, lacking.unit, lacking.container)
+    forward = next(
+        (
+            (name, forward)
+            for name, facts in bundle.containers.items()
+            for forward in facts.forwards.values()
+            if lacking.unit in {*forward.units, forward.ready}
+        ),
+        None,
+    )
+    return Trouble(lacking.name, lacking.state, lines, _hint(machine, lacking, lines, forward))
+
+
+def last_lines(machine: Machine, unit: str, container: str | None = None) -> tuple[str, ...]:
+    """The last lines that a unit, and systemd about it, has logged."""
+    inside = [f"--machine={container}"] if container else []
+    command = ["journalctl", *inside, "--no-pager", "--quiet", "--output=cat", "--all"]
+    try:
+        done = machine.run([*command, f"--lines={_LINES}", f"--unit={unit}"])
+    except Failure:
+        return ()
+    return tuple(done.stdout.decode(errors="replace").splitlines())
+
+
+def _hint(
+    machine: Machine,
+    lacking: Lacking,
+    lines: Sequence[str],
+    forward: tuple[str, ForwardFacts] | None,
+) -> str:
+    text = "\n".join(lines)
+    if forward is not None and "Address already in use" in text:
+        name, facts = forward
+        holder = _holder(machine, facts)
+        return (
+            f"port {facts.port} of {facts.bind} is taken{holder}:"
+            f" stop that, or give the forward of {name} another host_port"
+        )
+    if lacking.state == "no answer" and forward is not None:
+        return f"the service behind this forward does not answer: holo logs …/{forward[0]}"
+    hints = {
+        r"Cannot assign requested address": "the machine does not have the address of `bind`",
+        r"status=203/EXEC|Unable to locate executable": (
+            "the program is not there, or is no program: correct exec_start, or install it"
+        ),
+        r"Failed to stat|No such file or directory": "a path that the container needs is not there",
+        r"status=226/NAMESPACE": "a sandboxing directive names a path that is not there",
+        r"status=217/USER": "the user that the unit names is not there",
+        r"Operation not permitted|Permission denied": "it lacks a right: see Unit.settings",
+        r"Dependency failed": "what it depends on did not start: see there",
+    }
+    return next((hint for pattern, hint in hints.items() if re.search(pattern, text)), "")
+
+
+def _holder(machine: Machine, forward: ForwardFacts) -> str:
+    """Who listens on a forward's port: ` by nginx (pid 812)`."""
+    family = "--udp" if forward.protocol == "udp" else "--tcp"
+    command = ["ss", "--no-header", "--listening", "--numeric", "--processes", family]
+    done = machine.run([*command, f"sport = :{forward.port}"])
+    found = _HOLDER.search(done.stdout.decode(errors="replace"))
+    return f" by {found['program']} (pid {found['pid']})" if found else ""

@@ -1,0 +1,345 @@
+"""`holo apply` and `holo drift` on a machine of its own: a Debian with systemd, reached by SSH."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.holo import HOLO, holo, run
+from tests.support.lab import fetch, wait
+from tests.support.server import NEEDS, Server, server
+
+ROOT = Path(__file__).parent.parent
+# One machine at a time for each test worker: the kernel limits what all of them watch.
+pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.xdist_group("apply")]
+
+WEB = 'exec_start=["busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/etc/holo"]'
+DROP_INS = "/etc/systemd/system/netns-holochain0.service.d"
+FAILING = 'exec_start=["sh", "-c", "echo no conductor here >&2; exit 3"]'
+
+
+@pytest.fixture(scope="module")
+def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with server(tmp_path_factory.mktemp("edge")) as running:
+        yield running
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Path:
+    """A copy of the example that a test may change."""
+    for name in ("fleet.py", "fleet.lock.json"):
+        shutil.copy(ROOT / "examples/private" / name, tmp_path)
+    return tmp_path / "fleet.py"
+
+
+@pytest.fixture
+def applied(edge: Server, fleet: Path) -> Server:
+    """The machine with the example on it."""
+    holo("apply", fleet, "alpha", *edge.to)
+    return edge
+
+
+def changed(fleet: Path, *changes: tuple[str, str]) -> Path:
+    """Another fleet file, beside the first."""
+    text = fleet.read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    other = fleet.with_name("other.py")
+    other.write_text(text)
+    shutil.copy(fleet.with_name("fleet.lock.json"), fleet.with_name("other.lock.json"))
+    return other
+
+
+def assert_each_forward_gives_its_own_containers_bytes(edge: Server) -> None:
+    for number in range(3):
+        identity = f"HOLO_CONTAINER=holochain{number}\nHOLO_ADDRESS=10.0.{85 + number}.2\n"
+        for port in (8000 + number, 8080 + number):
+            assert fetch(edge.machine, f"127.0.0.1:{port}") == identity
+
+
+def assert_nothing_is_left(edge: Server) -> None:
+    """The machine is as if nothing had ever been put on it."""
+    assert edge.files() == edge.files_before
+    units = ["list-units", "--all", "--plain", "--no-legend", "*holochain*", "holo-*"]
+    assert edge.machine.systemctl(*units) == ""
+
+
+# In this order: what is first put on a machine, and what then changes.
+
+
+def test_a_first_apply_that_fails_leaves_nothing(edge: Server, fleet: Path) -> None:
+    failing = changed(fleet, (WEB, FAILING))
+    done = run("apply", failing, "alpha", *edge.to, "--timeout", "4")
+    assert done.returncode == 1
+    assert "not ready: alpha  holochain0/admin.service: restarting" in done.stderr
+    assert "no conductor here" in done.stderr
+    assert "alpha: rolled back: the earlier state is in place again" in done.stderr
+    assert_nothing_is_left(edge)
+
+
+def test_what_is_in_the_way_is_told_and_left_alone(edge: Server, fleet: Path) -> None:
+    path = "/etc/systemd/system/container@holochain0.service"
+    edge.machine.succeed(["touch", path])
+    try:
+        done = run("apply", fleet, "alpha", *edge.to)
+        assert done.returncode == 1
+        assert f"in the way, and not put there by holo: {path}" in done.stderr
+        assert "hint: move it away" in done.stderr
+    finally:
+        edge.machine.succeed(["rm", path])
+    assert_nothing_is_left(edge)
+
+
+def test_what_a_machine_lacks_is_told_before_anything_is_changed(edge: Server, fleet: Path) -> None:
+    edge.machine.succeed(["mv", "/usr/bin/busybox", "/usr/bin/busybox.away"])
+    try:
+        done = run("apply", fleet, "alpha", *edge.to)
+    finally:
+        edge.machine.succeed(["mv", "/usr/bin/busybox.away", "/usr/bin/busybox"])
+    assert done.returncode == 1
+    assert "not there: /usr/bin/busybox\n  hint: Debian: apt-get install busybox-static" in (
+        done.stderr
+    )
+    mounting = ('"admin": Forward', '"admin": Forward')
+    bound = changed(
+        fleet,
+        mounting,
+        ("    return Container(\n", '    return Container(\n        secrets={"key": "/run/no"},\n'),
+    )
+    done = run("apply", bound, "alpha", *edge.to)
+    assert done.returncode == 1
+    assert "needed by holochain0, holochain1, holochain2: /run/no" in done.stderr
+    assert_nothing_is_left(edge)
+
+
+def test_the_example_runs_on_a_machine_that_has_nothing_of_ours(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+    assert fetch(applied.machine, "10.0.85.2:8000") is None
+    assert applied.machine.execute(["sh", "-c", "command -v holo"]).returncode != 0
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+    assert applied.machine.systemctl("--failed", "--no-legend") == ""
+
+
+def test_a_second_apply_changes_nothing(applied: Server, fleet: Path) -> None:
+    def since() -> str:
+        units = [f"container@holochain{n}.service" for n in range(3)]
+        return applied.machine.systemctl("show", "--property=ActiveEnterTimestamp", *units)
+
+    before = since()
+    assert run("apply", fleet, "alpha", *applied.to).stderr.endswith("alpha: ready; no change\n")
+    assert since() == before
+
+
+@pytest.mark.parametrize("engine", ["socat", "haproxy", "socket-proxyd"])
+def test_another_engine_takes_over(applied: Server, fleet: Path, engine: str) -> None:
+    if engine != "socket-proxyd":
+        fleet = changed(fleet, ("Forward(port=", f'Forward(engine="{engine}", port='))
+    holo("apply", fleet, "alpha", *applied.to)
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+    units = applied.machine.systemctl("list-units", "--plain", "--no-legend", "*-holochain0-admin*")
+    kinds = {"socat": {"service"}, "haproxy": {"socket", "service"}}.get(
+        engine, {"socket", "service"}
+    )
+    assert {line.split()[0] for line in units.splitlines()} == {
+        f"{engine}-holochain0-admin.{kind}" for kind in kinds
+    }
+
+
+def test_what_does_not_become_ready_is_rolled_back(applied: Server, fleet: Path) -> None:
+    failing = changed(
+        fleet,
+        (WEB, FAILING),
+        ("range(3)", "range(1, 4)"),
+        ("8080 + number", "8090 + number"),
+    )
+    done = run("apply", failing, "alpha", *applied.to, "--timeout", "4")
+    assert done.returncode == 1
+    assert "no conductor here" in done.stderr
+    assert "rolled back: the earlier state is in place again" in done.stderr
+    assert "but" not in done.stderr.rpartition("rolled back")[2]
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+    assert fetch(applied.machine, "127.0.0.1:8091") is None
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+FIREWALL = ["systemctl", "reload", "holo-firewall"]
+APPLY: list[str] = []
+DRIFTS = {
+    "a file": (
+        ["sh", "-c", "echo '# mine' >> /etc/holo/firewall.nft"],
+        ("file", "/etc/holo/firewall.nft", "as compiled", "changed"),
+        APPLY,
+    ),
+    "a file that is gone": (
+        ["rm", "/etc/systemd/system/multi-user.target.wants/container@holochain2.service"],
+        (
+            *("file", "/etc/systemd/system/multi-user.target.wants/container@holochain2.service"),
+            *("is there", "missing"),
+        ),
+        APPLY,
+    ),
+    "a unit": (
+        ["systemctl", "stop", "container@holochain1"],
+        ("unit", "container@holochain1.service", "active", "inactive"),
+        APPLY,
+    ),
+    "a unit of a container": (
+        ["systemctl", "--machine=holochain0", "stop", "gateway"],
+        ("unit", "holochain0/gateway.service", "active", "inactive"),
+        APPLY,
+    ),
+    "a service behind a forward": (
+        ["systemctl", "--machine=holochain0", "stop", "gateway"],
+        ("service", "ready-holochain0-httpgw.service", "answers", "no answer"),
+        APPLY,
+    ),
+    "a drop-in": (
+        ["sh", "-c", "mkdir -p $0 && printf '[Service]\\nNice=3\\n' > $0/mine.conf", DROP_INS],
+        ("unit", "netns-holochain0.service", "no drop-ins", f"{DROP_INS}/mine.conf"),
+        ["rm", "-r", DROP_INS],
+    ),
+    "an address": (
+        ["ip", "address", "add", "10.9.9.9/24", "dev", "holo-2"],
+        ("address", "holo-2 of the host", "10.0.87.1/30", "10.0.87.1/30, 10.9.9.9/24"),
+        ["ip", "address", "delete", "10.9.9.9/24", "dev", "holo-2"],
+    ),
+    "a rule": (
+        ["nft", "add", "rule", "inet", "holo", "input", "accept"],
+        ("rules", 'a rule of chain input: [{"accept": null}]', "gone", "is there"),
+        FIREWALL,
+    ),
+    "a rule that is gone": (
+        ["nft", "flush", "chain", "inet", "holo", "forward"],
+        (
+            "rules",
+            'a rule of chain forward: [{"reject": {"expr": "admin-prohibited", "type": "icmpx"}}]',
+            "is there",
+            "missing",
+        ),
+        FIREWALL,
+    ),
+    "a namespace": (
+        ["ip", "netns", "delete", "holochain2"],
+        ("namespace", "holochain2", "is there", "missing"),
+        ["systemctl", "restart", "netns-holochain2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", DRIFTS)
+def test_what_was_changed_by_hand_is_told(applied: Server, fleet: Path, what: str) -> None:
+    command, expected, mend = DRIFTS[what]
+    applied.machine.succeed(command)
+    try:
+        done = run("drift", fleet, "alpha", *applied.to, "--json")
+        assert done.returncode == 2, done
+        assert expected in {tuple(one.values()) for one in json.loads(done.stdout)}
+    finally:
+        if mend:
+            applied.machine.succeed(mend)
+        holo("apply", fleet, "alpha", *applied.to)
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+def test_another_hosts_units_are_refused(applied: Server, fleet: Path) -> None:
+    other = changed(fleet, ('"alpha"', '"beta"'))
+    done = run("apply", other, "beta", *applied.to)
+    assert done.returncode == 1
+    assert "this is private/alpha, not private/beta" in done.stderr
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+
+
+def test_an_apply_that_was_killed_is_taken_up_by_the_next(applied: Server, fleet: Path) -> None:
+    rng = random.Random(5)
+    other = changed(fleet, ("8080 + number", "8090 + number"), ('/etc/holo"]', '/etc/holo/"]'))
+    for number in range(6):
+        with subprocess.Popen([str(HOLO), "apply", other, "alpha", *applied.to]) as process:
+            time.sleep(rng.uniform(0.5, 1.6))
+            process.kill()
+        wanted = (fleet, other)[number % 2]
+        holo("apply", wanted, "alpha", *applied.to)
+        assert holo("drift", wanted, "alpha", *applied.to) == "no drift\n"
+        port = (8081, 8091)[number % 2]
+        assert "holochain1" in str(fetch(applied.machine, f"127.0.0.1:{port}"))
+    holo("apply", fleet, "alpha", *applied.to)
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+
+
+CUT = """
+until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
+systemctl stop ssh.service
+pkill -f 'sshd: roo[t]'
+"""
+"""Ends all connections once something is being changed, and lets no other come."""
+
+
+def test_a_connection_that_is_lost_is_told_and_the_next_apply_goes_on(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    other = changed(fleet, ("range(3)", "range(4)"))
+    with subprocess.Popen(
+        [str(HOLO), "apply", other, "alpha", *applied.to], stderr=subprocess.PIPE, text=True
+    ) as process:
+        applied.machine.succeed(["sh", "-c", CUT])
+        _, told = process.communicate()
+    applied.machine.systemctl("start", "ssh.service")
+    assert process.returncode == 1
+    assert "Traceback" not in told
+    assert "the machine is left between two states: run apply again" in told
+    holo("apply", fleet, "alpha", *applied.to)
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+def test_machines_that_cannot_be_reached_are_told(
+    edge: Server,
+    fleet: Path,
+    tmp_path: Path,
+) -> None:
+    config = ["--ssh-config", str(edge.config)]
+    done = run("apply", fleet, "alpha", "--to", "ssh://root@127.0.0.1:9", *config)
+    assert done.returncode == 1
+    assert "ssh://root@127.0.0.1:9: ssh: connect to host 127.0.0.1 port 9" in done.stderr
+    done = run("apply", fleet, "alpha", "--to", "127.0.0.1")
+    assert done.stderr.endswith("no address of a machine\n  hint: write ssh://[user@]host[:port]\n")
+    stranger = tmp_path / "config"
+    text = edge.config.read_text().replace("known_hosts", "no_hosts")
+    stranger.write_text(text)
+    done = run("apply", fleet, "alpha", "--to", edge.url, "--ssh-config", stranger)
+    assert done.returncode == 1
+    assert "Host key verification failed" in done.stderr
+
+
+def test_another_user_needs_sudo(edge: Server, fleet: Path) -> None:
+    edge.machine.succeed(["useradd", "--create-home", "--shell", "/bin/sh", "plain"])
+    url = edge.url.replace("root@", "plain@")
+    done = run("apply", fleet, "alpha", "--to", url, "--ssh-config", edge.config)
+    assert done.returncode == 1
+    assert "not root there, and sudo does not help" in done.stderr
+
+
+def test_what_is_gone_from_the_fleet_is_stopped_and_removed(applied: Server, fleet: Path) -> None:
+    empty = changed(fleet, ("for number in range(3)", "for number in range(0)"))
+    holo("apply", empty, "alpha", *applied.to)
+    wait(lambda: "holochain" not in applied.machine.succeed(["ip", "netns"]))
+    left = applied.machine.succeed(["find", "/etc/holo", "/etc/systemd/system", "-type", "f"])
+    ours = [path for path in left.splitlines() if "holo" in path]
+    assert ours == ["/etc/holo/applied.json"]
+
+
+def test_a_computer_that_systemd_has_not_booted_is_refused(fleet: Path) -> None:
+    done = run("apply", fleet, "alpha")
+    assert done.returncode == 1
+    assert "this computer: systemd is not the init of this machine" in done.stderr

@@ -1,0 +1,180 @@
+"""Whatever of a lab is killed, at whatever moment: `up` works again, and `down` leaves nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.holo import HOLO, LABS, holo, run, status
+from tests.support.lab import NEEDS
+from tests.support.traces import traces
+
+# One machine at a time for each test worker: the kernel limits what all of them watch.
+pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("lab-kill")]
+
+NAME = f"kill{os.getpid()}"
+"""Of the lab, and of its host."""
+FLEET = f"""\
+name: {NAME}
+hosts:
+  {NAME}:
+    address: 192.0.2.1
+    containers:
+      web:
+        units: {{web: {{exec_start: [busybox, httpd, -f, -p, "127.0.0.1:8000", -h, /etc/holo]}}}}
+        forwards: {{web: {{port: 8000}}}}
+"""
+UP_SECONDS, DOWN_SECONDS = 2.2, 1.2
+"""About how long they take: moments are drawn from a little more."""
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    path = tmp_path_factory.mktemp("kill") / "fleet.yaml"
+    path.write_text(FLEET)
+    yield path
+    holo("down", "--lab", NAME)
+
+
+def links() -> set[str]:
+    told = json.loads(subprocess.check_output(["ip", "-j", "link"], text=True))
+    return {link["ifname"] for link in told}
+
+
+LINKS_BEFORE = links()
+
+
+def left() -> list[str]:
+    """What there is of the lab: processes, control groups, mounts, files, links, rules."""
+    found = traces(NAME) + traces(f"holo-{NAME}")
+    found += [str(LABS / NAME)] if (LABS / NAME).exists() else []
+    found += map(str, Path("/tmp").glob("holo-*"))  # noqa: S108 - where ours would be
+    found += sorted(links() - LINKS_BEFORE)
+    names = subprocess.check_output(["ip", "netns"], text=True).split()
+    found += [name for name in names if name == "web"]
+    rules = subprocess.run(
+        ["nft", "list", "table", "inet", "holo"], capture_output=True, check=False
+    )
+    return found + (["rules"] if rules.returncode == 0 else [])
+
+
+def assert_nothing_left() -> None:
+    """The keeper of a machine that was killed may still be about its end."""
+    deadline = time.monotonic() + 5
+    while (found := left()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == []
+
+
+def killed_after(seconds: float, *words: str | Path) -> bool:
+    """Runs `holo` and kills it; whether it was still running."""
+    with subprocess.Popen(
+        [HOLO, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        time.sleep(seconds)
+        was_running = process.poll() is None
+        process.kill()
+    return was_running
+
+
+def assert_it_answers() -> None:
+    ask = ["curl", "--silent", "--max-time", "3", "http://127.0.0.1:8000/identity.env"]
+    answer = holo("exec", "--lab", NAME, NAME, "--", *ask)
+    assert answer == "HOLO_CONTAINER=web\nHOLO_ADDRESS=10.0.85.2\n"
+    assert all(row["is_good"] for row in status(NAME))
+
+
+def up(fleet: Path) -> None:
+    holo("up", fleet)
+    assert_it_answers()
+
+
+def down() -> None:
+    holo("down", "--lab", NAME)
+    assert_nothing_left()
+
+
+@pytest.mark.parametrize("half", range(2))
+def test_up_may_be_killed_at_any_moment(fleet: Path, half: int) -> None:
+    rng = random.Random(half)
+    killed = 0
+    for number in range(10):
+        killed += killed_after(rng.uniform(0.2, UP_SECONDS), "up", fleet)
+        if number % 2 == half:
+            up(fleet)
+        down()
+    assert killed > 5
+
+
+def test_down_may_be_killed_at_any_moment(fleet: Path) -> None:
+    rng = random.Random(2)
+    killed = 0
+    for number in range(10):
+        up(fleet)
+        killed += killed_after(rng.uniform(0.1, DOWN_SECONDS), "down", "--lab", NAME)
+        if number % 2:
+            up(fleet)
+        down()
+    assert killed > 5
+
+
+def processes() -> list[int]:
+    """All processes of the lab: of units, systemd, nspawn, and the machines' keepers."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            told = (process / "cgroup").read_bytes() + (process / "cmdline").read_bytes()
+            if f"vmtests-{NAME}-".encode() in told or f"vmtests-holo-{NAME}-".encode() in told:
+                found.append(int(process.name))
+    return found
+
+
+@pytest.mark.parametrize("seed", range(3, 5))
+def test_any_process_of_a_lab_may_be_killed(fleet: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    up(fleet)
+    for _ in range(10):
+        victims = processes()
+        assert len(victims) > 10
+        victim = rng.choice(victims)
+        told = Path(f"/proc/{victim}/cmdline").read_bytes()
+        os.kill(victim, signal.SIGKILL)
+        time.sleep(rng.uniform(0, 0.3))
+        done = run("up", fleet)
+        assert done.returncode == 0, (told, done.stderr)
+        assert_it_answers()
+    down()
+
+
+def keeper() -> int:
+    record = json.loads((LABS / NAME / "machines" / f"{NAME}.json").read_text())
+    return int(record["machine"]["pid"])
+
+
+def host_init() -> int:
+    record = json.loads((LABS / NAME / "machines" / f"{NAME}.json").read_text())
+    return int(record["machine"]["leader"])
+
+
+def switch() -> int:
+    (record,) = (LABS / NAME / "switches").glob("*.json")
+    return int(json.loads(record.read_text())["pid"])
+
+
+@pytest.mark.parametrize("victim", [keeper, host_init, switch])
+def test_what_holds_a_lab_may_be_killed(fleet: Path, victim: Callable[[], int]) -> None:
+    for again in (True, False):
+        up(fleet)
+        os.kill(victim(), signal.SIGKILL)
+        if again:
+            up(fleet)
+    down()

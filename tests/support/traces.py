@@ -1,0 +1,78 @@
+"""What there is of a machine or a switch on this computer: tests see to it that nothing is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from vmtests.place import Place
+
+# Of the machines of this test: namespaces as the kernel names them, and descriptors which see to it
+# that no namespace made meanwhile, by another test, gets the same name.
+NAMESPACES: list[str] = []
+PINS: list[int] = []
+
+
+def forget_namespaces() -> None:
+    for pin in PINS:
+        os.close(pin)
+    PINS.clear()
+    NAMESPACES.clear()
+
+
+def pids_of(place: Place) -> tuple[int, int]:
+    """Of the keeper's parent and of the machine's init; a switch has the former only."""
+    return place.namespaces.process.pid, place.pid
+
+
+def remember_namespaces(keeper: int, leader: int) -> None:
+    links = [Path(f"/proc/{keeper}/ns/{kind}") for kind in ("mnt", "net")]
+    if keeper != leader:
+        kinds = ("mnt", "net", "pid", "uts", "ipc", "cgroup")
+        links += [Path(f"/proc/{leader}/ns/{kind}") for kind in kinds]
+    PINS.extend(os.open(link, os.O_RDONLY) for link in links)
+    NAMESPACES.extend(str(link.readlink()) for link in links)
+    assert len(set(NAMESPACES)) == len(links)
+    assert not set(NAMESPACES) & {str(link.readlink()) for link in Path("/proc/self/ns").iterdir()}
+
+
+def traces(name: str) -> list[str]:
+    """What there is of a machine: processes, cgroups, mounts, files."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "cmdline").read_bytes() + (process / "cgroup").read_bytes()
+            lives = [str(link.readlink()) for link in (process / "ns").iterdir()]
+        except OSError:  # gone meanwhile
+            continue
+        marks = [f"vmtests-{name}-".encode(), f"--machine={name}\0".encode()]
+        if any(mark in told for mark in marks) or set(lives) & set(NAMESPACES):
+            found.append(f"{process}: {told!r}")
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        if " - cgroup2 " in line:
+            found += map(str, Path(line.split()[4]).glob(f"vmtests-{name}-*"))
+        if any(mark in line for mark in ["vmtests", "/run/tree", *NAMESPACES]):
+            found.append(line)
+    return found + sorted(nspawn_files() - FILES_BEFORE)
+
+
+def nspawn_files() -> set[str]:
+    """Where nspawn puts temporary files, and we might."""
+    folders = [Path("/tmp"), Path("/var/tmp"), Path("/run")]  # noqa: S108
+    return {
+        str(path)
+        for folder in folders
+        for name in ("nspawn-*", "vmtests*")
+        for path in folder.glob(name)
+    }
+
+
+FILES_BEFORE = nspawn_files()
+
+
+def assert_gone(name: str, within: float = 0.0) -> None:
+    deadline = time.monotonic() + within
+    while (left := traces(name)) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert left == []
