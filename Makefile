@@ -4,6 +4,8 @@
 PYTHON ?= python3
 # More arguments for pytest: make test ARGS='-k allocate'
 ARGS ?=
+# A file on one worker: its machines run one after the other, for the kernel limits file watchers.
+PYTEST := .venv/bin/pytest -n 2 --dist loadfile
 
 # STRICT=1: a missing system program fails the run instead of leaving its tests out.
 ifeq ($(STRICT),1)
@@ -16,7 +18,7 @@ help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
 
 test: system-packages venv ## run all tests (STRICT=1: fail where a system program is missing)
-	.venv/bin/pytest -n 2 --dist loadgroup $(ARGS)
+	$(PYTEST) $(ARGS)
 
 demo: system-packages venv ## show the project at work on this computer
 	.venv/bin/python scripts/demo.py

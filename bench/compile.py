@@ -81,7 +81,7 @@ TEMPLATE = """\
 {%- for forward, f in settings.forwards.items() %}
 {{ pad }}  {{ forward }} = {
 {{ pad }}    hostPort = {{ f.hostPort }};
-{{ pad }}    innerPort = {{ f.innerPort }};
+{{ pad }}    port = {{ f.port }};
 {%- if f.probe %}
 {{ pad }}    probe = "{{ f.probe }}";
 {%- endif %}

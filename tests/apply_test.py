@@ -17,8 +17,7 @@ from tests.support.lab import fetch, wait
 from tests.support.server import NEEDS, Server, server
 
 ROOT = Path(__file__).parent.parent
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.xdist_group("apply")]
+pytestmark = pytest.mark.needs(*NEEDS)
 
 WEB = 'exec_start=["busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/etc/holo"]'
 DROP_INS = "/etc/systemd/system/netns-holochain0.service.d"

@@ -15,11 +15,7 @@ from tests.support import fleets, lab
 from tests.support.lab import NEEDS, fetch, machine, wait
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [
-    pytest.mark.needs(*NEEDS, "nft", "haproxy"),
-    pytest.mark.xdist_group("engines"),
-]
+pytestmark = pytest.mark.needs(*NEEDS, "nft", "haproxy")
 
 PORTS = {8000 + n: f"holochain{n}" for n in range(3)} | {
     8080 + n: f"holochain{n}" for n in range(3)

@@ -16,8 +16,7 @@ from tests.support.lab import NEEDS, machine, wait
 from tests.support.values import HOSTILE, text
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.xdist_group("hostile-values")]
+pytestmark = pytest.mark.needs(*NEEDS)
 
 
 KEEP = (

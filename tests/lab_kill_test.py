@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -18,8 +19,7 @@ from tests.support.holo import HOLO, LABS, holo, run, status
 from tests.support.lab import NEEDS
 from tests.support.traces import traces
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("lab-kill")]
+pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 NAME = f"kill{os.getpid()}"
 """Of the lab, and of its host."""
@@ -50,14 +50,19 @@ def links() -> set[str]:
     return {link["ifname"] for link in told}
 
 
+def temporary() -> set[str]:
+    return {*map(str, Path(tempfile.gettempdir()).glob("holo-*"))}
+
+
 LINKS_BEFORE = links()
+TEMPORARY_BEFORE = temporary()
 
 
 def left() -> list[str]:
     """What there is of the lab: processes, control groups, mounts, files, links, rules."""
     found = traces(NAME) + traces(f"holo-{NAME}")
     found += [str(LABS / NAME)] if (LABS / NAME).exists() else []
-    found += map(str, Path("/tmp").glob("holo-*"))  # noqa: S108 - where ours would be
+    found += sorted(temporary() - TEMPORARY_BEFORE)
     found += sorted(links() - LINKS_BEFORE)
     names = subprocess.check_output(["ip", "netns"], text=True).split()
     found += [name for name in names if name == "web"]

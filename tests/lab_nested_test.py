@@ -12,8 +12,7 @@ from tests.support.holo import HOLO
 from tests.support.lab import NEEDS
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("lab-nested")]
+pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 ROOT = Path(__file__).parent.parent
 FLEET = ROOT / "examples/private/fleet.py"

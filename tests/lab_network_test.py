@@ -11,8 +11,7 @@ from tests.support.holo import LABS, holo, lab, run
 from tests.support.lab import NEEDS
 from vmtests import Switch
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("lab-network")]
+pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 FLEET = """\
 name: network

@@ -19,8 +19,7 @@ from tests.support.holo import HOLO, holo, lab, run, status
 from tests.support.lab import NEEDS, wait
 
 ROOT = Path(__file__).parent.parent
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 PORTS = {f"holochain{n}": (8000 + n, 8080 + n) for n in range(3)}
 

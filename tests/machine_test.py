@@ -13,8 +13,7 @@ from tests.support import fleets
 from tests.support.lab import NEEDS, fetch, machine, wait
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.xdist_group("machine")]
+pytestmark = pytest.mark.needs(*NEEDS)
 
 
 # The example, as it runs with engine `socat`; `engines_test` has the others.

@@ -12,8 +12,7 @@ from tests.support import fleets, lab
 from tests.support.lab import NEEDS, fetch, machine, wait
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("mixed-example")]
+pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 
 EDGE, EDGE_HUB, INTERNET = "192.0.2.21", "192.0.2.10", "198.51.100.9"

@@ -14,8 +14,7 @@ from tests.support import fleets, lab
 from tests.support.lab import NEEDS, fetch, machine, wait
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [pytest.mark.needs(*NEEDS, "nft"), pytest.mark.xdist_group("reach")]
+pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 
 HUB, INTERNET, HOST = "192.0.2.1", "198.51.100.9", "192.0.2.7"

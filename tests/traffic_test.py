@@ -20,11 +20,7 @@ from tests.support import fleets, traffic
 from tests.support.lab import NEEDS, machine, wait
 from vmtests import NspawnMachine
 
-# One machine at a time for each test worker: the kernel limits what all of them watch.
-pytestmark = [
-    pytest.mark.needs(*NEEDS, "nft", "haproxy"),
-    pytest.mark.xdist_group("traffic"),
-]
+pytestmark = pytest.mark.needs(*NEEDS, "nft", "haproxy")
 
 MIB, GIB = 1 << 20, 1 << 30
 PROGRAM = "/srv/traffic.py"

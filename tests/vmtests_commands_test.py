@@ -16,7 +16,7 @@ import pytest
 
 from vmtests import MachineError, NspawnMachine
 
-pytestmark = [pytest.mark.needs("nspawn"), pytest.mark.xdist_group("vmtests-commands")]
+pytestmark = pytest.mark.needs("nspawn")
 
 ROOT = Path(__file__).parent.parent
 SOON = 5.0

@@ -27,7 +27,7 @@ from vmtests import MachineError, NspawnMachine, Switch, sweep
 from vmtests.place import Place
 from vmtests.process import Process
 
-pytestmark = [pytest.mark.needs("nspawn", "ip"), pytest.mark.xdist_group("vmtests-lasting")]
+pytestmark = pytest.mark.needs("nspawn", "ip")
 
 ROOT = Path(__file__).parent.parent
 SOON = 5.0

@@ -11,10 +11,7 @@ import pytest
 from tests.support.traces import forget_namespaces, pids_of, remember_namespaces
 from vmtests import NspawnMachine
 
-pytestmark = [
-    pytest.mark.needs("nspawn", "ip", "busybox", "curl"),
-    pytest.mark.xdist_group("vmtests-nested"),
-]
+pytestmark = pytest.mark.needs("nspawn", "ip", "busybox", "curl")
 
 ROOT = Path(__file__).parent.parent
 

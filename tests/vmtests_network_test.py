@@ -14,10 +14,7 @@ from tests.support.traces import assert_gone, forget_namespaces, pids_of, rememb
 from vmtests import MachineError, NspawnMachine, Switch
 from vmtests.place import Place
 
-pytestmark = [
-    pytest.mark.needs("nspawn", "ip", "busybox", "curl"),
-    pytest.mark.xdist_group("vmtests-network"),
-]
+pytestmark = pytest.mark.needs("nspawn", "ip", "busybox", "curl")
 
 PING = ["busybox", "ping", "-c1", "-W1"]
 

@@ -20,10 +20,7 @@ from tests.support.traces import assert_gone, forget_namespaces, pids_of, rememb
 from vmtests import MachineError, NspawnMachine, Publication, Switch, publish, unpublish
 from vmtests.place import Place
 
-pytestmark = [
-    pytest.mark.needs("nspawn", "busybox", "curl"),
-    pytest.mark.xdist_group("vmtests-publish"),
-]
+pytestmark = pytest.mark.needs("nspawn", "busybox", "curl")
 
 ROOT = Path(__file__).parent.parent
 SOON = 5.0

@@ -16,10 +16,7 @@ import pytest
 from tests.support.traces import assert_gone, forget_namespaces, pids_of, remember_namespaces
 from vmtests import MachineError, NspawnMachine
 
-pytestmark = [
-    pytest.mark.needs("nspawn", "mmdebstrap"),
-    pytest.mark.xdist_group("vmtests-tree"),
-]
+pytestmark = pytest.mark.needs("nspawn", "mmdebstrap")
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "scripts" / "debian-tree"

@@ -11,7 +11,9 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -119,13 +121,28 @@ def attend_inside(door: Door, argv: Sequence[str], env: Mapping[str, str]) -> in
 
     `env` is added to the bare environment. Ctrl-C is for the command; this process waits on.
     """
-    with _children_in_pid_namespace_of(door.pid):
-        command = subprocess.Popen(
-            nsenter(door, argv), executable=shutil.which("nsenter"), env={**ENVIRONMENT, **env}
-        )
-    while True:
-        with suppress(KeyboardInterrupt):
-            return command.wait()
+    with _interrupts_unheard():
+        with _children_in_pid_namespace_of(door.pid):
+            command = subprocess.Popen(
+                nsenter(door, argv), executable=shutil.which("nsenter"), env={**ENVIRONMENT, **env}
+            )
+        return command.wait()
+
+
+@contextmanager
+def _interrupts_unheard() -> Iterator[None]:
+    """Ctrl-C does nothing to this process, but all to a child: a handler does not outlive exec.
+
+    KeyboardInterrupt could be raised when the child is reaped and its status not yet kept.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # which signals interrupt no wait of
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def nsenter(door: Door, argv: Sequence[str]) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -40,12 +42,12 @@ class SshMachine:
         if shutil.which("ssh") is None:
             raise Failure("ssh is not installed", "Debian: apt-get install openssh-client")
         self.name = url
-        self._sockets = tempfile.TemporaryDirectory(prefix="holo-ssh-")
+        self._sockets = _folder()
         options = {
             "BatchMode": "yes",
             "ConnectTimeout": str(_CONNECT),
             "ControlMaster": "auto",
-            "ControlPath": f"{self._sockets.name}/%C",
+            "ControlPath": f"{self._sockets}/%C",
             "ControlPersist": "60",
             # A connection that is dead is told after 45 s, also by the commands on it.
             "ServerAliveInterval": "15",
@@ -80,7 +82,7 @@ class SshMachine:
         """End the connection."""
         command = [*self._ssh, "-O", "exit", self._host]
         subprocess.run(command, check=False, capture_output=True, timeout=_CONNECT)
-        self._sockets.cleanup()
+        shutil.rmtree(self._sockets, ignore_errors=True)
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = TIMEOUT) -> Result:
         """Run a command there. Its words pass the login shell unharmed."""
@@ -106,3 +108,16 @@ class SshMachine:
                     f"{self.name}: not root there, and sudo does not help: {told}",
                     "log in as root, or let sudo work without a password",
                 )
+
+
+def _folder() -> Path:
+    """A folder of this process's own for ssh's sockets; those of processes that are gone go."""
+    ours = Path(tempfile.gettempdir()) / f"holo-ssh-{os.getuid()}"
+    ours.mkdir(mode=0o700, exist_ok=True)
+    about = ours.lstat()
+    if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:
+        raise Failure(f"{ours}: not a folder of yours alone", "remove it")
+    for folder in ours.iterdir():
+        if not Path("/proc", folder.name.partition("-")[0]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=ours))

@@ -55,8 +55,8 @@ NOT_INSIDE = (
     *("systemd-tmpfiles-setup-dev.service", "dev-hugepages.mount"),
     "sys-fs-fuse-connections.mount",
 )
-"""Of the units that every boot of systemd has: what a container from `/usr` has no use for, and would
-wait for. Nobody logs in, nothing is kept over a shutdown, devices are nspawn's."""
+"""Of the units that every boot of systemd has: those that a container from `/usr` would wait for in
+vain. Nobody logs in, nothing is kept over a shutdown, devices are nspawn's."""
 
 
 @define("containers", path="holo", declares=["containers"])
