@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -42,8 +43,12 @@ INTERNET = "203.0.113.9"
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    folder = tmp_path_factory.mktemp("network")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("network")
+
+
+@pytest.fixture(scope="module")
+def network(folder: Path) -> Iterator[str]:
     (folder / "fleet.yaml").write_text(FLEET)
     (folder / "www").mkdir()
     (folder / "www" / "identity.env").write_text("the world")
@@ -112,6 +117,20 @@ def test_a_container_reaches_what_the_fleet_says_and_nothing_else(
         del places["open"]
     found = {place for place, at in places.items() if reached(network, f"edge/{container}", at)}
     assert found == expected
+
+
+def test_a_host_that_joins_leaves_the_others_running(network: str, folder: Path) -> None:
+    boots = ["cat", "/proc/1/stat"]
+    before = {host: holo("exec", "--lab", network, host, "--", *boots) for host in ("hub", "far")}
+    fleet = folder / "fleet.yaml"
+    fleet.write_text(FLEET + "  new: {address: 198.51.100.8}\n")
+    holo("up", fleet, "--lab", network)
+    after = {host: holo("exec", "--lab", network, host, "--", *boots) for host in ("hub", "far")}
+    for host, stat in before.items():
+        assert after[host].split()[21] == stat.split()[21]  # when it started
+    ping = ["busybox", "ping", "-c1", "-W2", "198.51.100.8"]
+    for host in ("hub", "far"):
+        holo("exec", "--lab", network, host, "--", *ping)
 
 
 def test_there_is_no_way_out_of_the_lab(network: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -15,7 +16,8 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from tests.support.holo import HOLO, holo, lab, run, status
+from holo_infra.runtime.labs import locked
+from tests.support.holo import HOLO, LABS, holo, lab, run, status
 from tests.support.lab import NEEDS, wait
 
 ROOT = Path(__file__).parent.parent
@@ -119,11 +121,13 @@ def test_watching_prints_the_table_again_and_again(private: str) -> None:
 
 
 def test_a_command_runs_with_its_arguments_its_status_and_its_bytes(private: str) -> None:
-    words = ["printf", "%s|", "a b", "$HOME", "'", ""]
-    assert holo("exec", "--lab", private, "alpha", "--", *words) == "a b|$HOME|'||"
+    words = ["printf", "%s|", "a b", "$HOME", "'", "", "--", "-x"]
+    assert holo("exec", "--lab", private, "alpha", "--", *words) == "a b|$HOME|'||--|-x|"
     inside = ["exec", "--lab", private, "alpha/holochain1", "--"]
     assert holo(*inside, "uname", "-n") == "holochain1\n"
     assert holo(*inside, "sh", "-c", "exit 7", expected=7) == ""
+    assert holo(*inside, "sh", "-c", "kill -9 $$", expected=137) == ""
+    assert "no command" in run("exec", "--lab", private, "alpha", "--").stderr
 
 
 def test_a_shell_takes_what_is_typed(private: str) -> None:
@@ -155,6 +159,25 @@ def test_logs_tell_what_units_say_and_go_on(private: str) -> None:
         following.stdout.close()
         assert following.wait() == 130
     wait(lambda: "journalctl" not in holo("exec", "--lab", private, "alpha", "--", "ps", "ax"))
+
+
+def test_logs_are_followed_over_a_restart_of_the_container(private: str) -> None:
+    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        time.sleep(1)  # until it follows
+        holo("restart", "--lab", private, "alpha/holochain2")
+        assert any("Started admin.service" in line for line in following.stdout)
+        following.send_signal(signal.SIGINT)
+        following.stdout.close()
+        assert following.wait() == 130
+
+
+def test_long_messages_are_whole_and_none_steers_the_terminal(private: str) -> None:
+    place = ["--lab", private, "alpha/holochain0"]
+    say = "printf '\\033[31m%06000d\\n' 0 | systemd-cat --identifier=long"
+    holo("exec", *place, "--", "sh", "-c", say)
+    wait(lambda: "long: \\x1b[31m" + "0" * 6000 in holo("logs", *place, "-n", "5"))
 
 
 def test_restart_waits_until_traffic_flows_again(private: str) -> None:
@@ -286,7 +309,7 @@ def test_wrong_places_are_told_with_what_there_is(private: str) -> None:
 
 def test_several_labs_want_to_be_named(private: str, tmp_path: Path) -> None:
     empty = tmp_path / "fleet.yaml"
-    empty.write_text("name: other\nhosts: {}\n")
+    empty.write_text("name: other\nhosts: {beta: {}}\n")
     other = f"{private}-other"
     holo("up", empty, "--lab", other)
     try:
@@ -297,6 +320,18 @@ def test_several_labs_want_to_be_named(private: str, tmp_path: Path) -> None:
     finally:
         holo("down", "--lab", other)
     assert run("status", "--lab", other).stderr.startswith(f"error: no lab {other} is running")
+
+
+def test_another_fleet_does_not_take_a_lab_over(private: str, tmp_path: Path) -> None:
+    other = tmp_path / "fleet.yaml"
+    other.write_text("name: other\nhosts: {beta: {}}\n")
+    done = run("up", other, "--lab", private)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: lab {private} runs another fleet, private\n"
+        f"  hint: end it: holo down --lab {private}; or name this one: --lab NAME\n"
+    )
+    assert all(row["is_good"] for row in status(private))
 
 
 def test_publishing_what_is_not_there_is_refused_before_anything_runs(fleet: Path) -> None:
@@ -341,9 +376,67 @@ def test_without_nspawn_the_message_says_what_to_install(fleet: Path, tmp_path: 
     )
 
 
-def test_a_machine_that_was_killed_is_started_again(private: str, fleet: Path) -> None:
+def test_a_published_port_whose_proxy_was_killed_is_published_again(
+    private: str,
+    fleet: Path,
+) -> None:
+    publish = ["--publish", "0:alpha/holochain1/admin"]
+    port = holo("up", fleet, "--lab", private, *publish).split(" ")[0].rpartition(":")[2]
+    record = json.loads((LABS / private / "ports" / f"{port}.json").read_text())
+    os.kill(record["publication"]["pid"], signal.SIGKILL)
+    wait(lambda: port not in holo("status", "--lab", private))
+    told = holo("up", fleet, "--lab", private, *publish)
+    with urllib.request.urlopen(f"http://{told.split(' ')[0]}/identity.env") as answer:
+        assert answer.read().decode() == identity("holochain1")
+
+
+def test_wrong_publications_and_binds_are_refused(private: str, fleet: Path) -> None:
+    cases = {
+        ("--publish", "9:alpha/holochain0/admin", "--publish", "9:alpha/holochain1/admin"): (
+            "port 9 would lead to two forwards"
+        ),
+        ("--bind", "/proc/x=."): "nothing can be put at /proc/x",
+        ("--bind", "/a/../b=."): "nothing can be put at /a/../b",
+        ("--bind", "/="): "no such form",
+        ("--bind", "/srv=/run"): "machines have a /run of their own",
+        ("--bind", "/srv=/nowhere"): "there is no /nowhere",
+        ("--bind", "beta:/srv=."): "the fleet has no host beta",
+    }
+    for words, message in cases.items():
+        done = run("up", fleet, "--lab", private, *words)
+        assert done.returncode == 1
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+    assert all(row["is_good"] for row in status(private))
+
+
+def test_a_machine_that_was_killed_is_told_and_started_again(private: str, fleet: Path) -> None:
     record = json.loads(Path(f"/run/holo/labs/{private}/machines/alpha.json").read_text())
     subprocess.run(["kill", "-KILL", str(record["machine"]["pid"])], check=True)
     wait(lambda: run("exec", "--lab", private, "alpha", "--", "true").returncode != 0)
+    (row,) = status(private, expected=1)
+    assert (row["host"], row["state"], row["is_good"]) == ("alpha", "off", False)
+    assert "host alpha is off" in run("logs", "--lab", private).stderr
     holo("up", fleet, "--lab", private)
     assert fetch(private, "http://127.0.0.1:8002/identity.env") == identity("holochain2")
+
+
+def test_a_spoilt_record_is_of_nothing_that_runs(private: str, fleet: Path) -> None:
+    record = LABS / private / "machines" / "alpha.json"
+    holo("exec", "--lab", private, "alpha", "--", "systemctl", "poweroff")
+    for content in ('{"x', "{}", "[]"):
+        record.write_text(content)
+        (row,) = status(private, expected=1)
+        assert row["state"] == "off"
+    holo("up", fleet, "--lab", private)
+    assert fetch(private, "http://127.0.0.1:8002/identity.env") == identity("holochain2")
+
+
+def test_down_without_a_name_leaves_a_lab_alone_that_is_coming_up(private: str) -> None:
+    other = f"{private}-rising"
+    with locked(other, print):
+        done = run("down")
+        assert (LABS / other).exists()
+    holo("down", "--lab", other)
+    assert "down" in done.stderr
+    assert private not in [path.name for path in LABS.parent.glob("*/*")]

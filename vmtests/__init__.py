@@ -4,7 +4,7 @@ from vmtests.enter import Command, Result
 from vmtests.namespace import MachineError, Record, sweep
 from vmtests.network import Switch, SwitchRecord
 from vmtests.nspawn import MachineRecord, NspawnMachine
-from vmtests.publish import Publication, publish, unpublish
+from vmtests.publish import Publication, is_published, publish, unpublish
 
 __all__ = [
     "Command",
@@ -16,6 +16,7 @@ __all__ = [
     "Result",
     "Switch",
     "SwitchRecord",
+    "is_published",
     "publish",
     "sweep",
     "unpublish",

@@ -56,6 +56,11 @@ def publish(machine: Place, port: int, target: str, *, connections: int = 1024) 
         return {**process.record(), "port": listener.getsockname()[1], "target": target}
 
 
+def is_published(publication: Publication) -> bool:
+    """Whether the port is open still, as far as its proxy runs."""
+    return Process.find(publication) is not None
+
+
 def unpublish(publication: Publication) -> None:
     """Close the port; nothing if that is done. Connections end."""
     if process := Process.find(publication):

@@ -67,12 +67,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     `plan` returns 2 where there are changes.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
-    options = _parser(words).parse_args(words)
     # Names and values may hold what the output's encoding cannot.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _run(options)
+        return _run(_parser(words).parse_args(words))
     except KeyboardInterrupt:
         return INTERRUPTED
 

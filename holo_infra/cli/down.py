@@ -6,7 +6,7 @@ import argparse
 
 from holo_infra.cli.labs import Progress, add_lab
 from holo_infra.cli.output import say
-from holo_infra.runtime.lab import labs, locked, remains, the_lab
+from holo_infra.runtime.labs import labs, locked, remains, the_lab, tidy
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,19 +16,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ends it. Where there is none, nothing is left to do."""
-    running, there = labs(), remains()
-    if options.lab:
-        names = [options.lab] if options.lab in there else []
-    elif options.all or not running:
-        names = there
+    """Ends it, and what killed commands have left of others. Where there is none, all is done."""
+    if options.lab is not None:
+        names = [options.lab] if options.lab in remains() else []
+    elif options.all:
+        names = remains()
     else:
-        # With the only one goes what killed commands have left of others.
-        names = [the_lab(None).name, *(name for name in there if name not in running)]
-    if not names:
-        say("no lab is running")
+        names = [the_lab(None).name] if labs() else []
     for name in names:
-        with locked(name) as lab:
+        with locked(name, say) as lab:
             lab.down(Progress().line)
         say(f"lab {name}: down")
+    removed = [] if options.lab is not None else tidy()
+    for name in removed:
+        say(f"lab {name}: what was left of it is removed")
+    if not names and not removed:
+        say("no lab is running")
     return 0

@@ -6,7 +6,8 @@ import argparse
 
 from holo_infra.cli.labs import Place, add_lab, machine_of, read_place
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.lab import Lab, the_lab
+from holo_infra.runtime.lab import Lab
+from holo_infra.runtime.labs import the_lab
 from holo_infra.runtime.machine import LabMachine
 
 
@@ -15,19 +16,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_lab(parser)
     parser.add_argument("place", metavar="HOST[/CONTAINER]")
     parser.add_argument(
-        "command", nargs="+", metavar="COMMAND", help="with its arguments, after --"
+        "command",
+        nargs=argparse.REMAINDER,  # argparse takes each -- out of other arguments
+        metavar="-- COMMAND",
+        help="with its arguments",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Runs it as root with this terminal; its exit status is the command's."""
-    return interact(the_lab(options.lab), read_place(options.place, 2), options.command)
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    if not command:
+        raise Failure("no command is given", f"write holo exec {options.place} -- COMMAND")
+    return interact(the_lab(options.lab), read_place(options.place, 2), command)
 
 
 def interact(lab: Lab, place: Place, command: list[str]) -> int:
-    """Runs a command at a place, with the terminal of this one."""
+    """Runs a command at a place with this one's terminal; its status as shells tell it."""
     machine = machine_of(lab, place)
-    return lab.machine(place.host).interact([*enter(machine, place.container), *command])
+    status = lab.machine(place.host).interact([*enter(machine, place.container), *command])
+    return 128 - status if status < 0 else status
 
 
 def enter(machine: LabMachine, container: str | None) -> list[str]:

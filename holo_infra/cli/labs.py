@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import threading
 import time
@@ -132,6 +133,7 @@ class Progress:
                 (host, container, unit), state = next(iter(self._waiting.items()))
                 name = f"{container}/{unit}" if container else unit
                 more = f", and {len(self._waiting) - 1} more" if len(self._waiting) > 1 else ""
-                last += f"  waiting for {host}  {name} ({state}){more}"[:100]
+                width = shutil.get_terminal_size().columns - 1
+                last += f"  waiting for {host}  {name} ({state}){more}"[:width]
             sys.stderr.write(lines + last)
             sys.stderr.flush()

@@ -6,8 +6,13 @@ import argparse
 import sys
 import time
 
-from holo_infra.cli.labs import add_lab, containers_of, read_place
-from holo_infra.runtime.lab import Lab, the_lab
+from holo_infra.cli.arguments import count
+from holo_infra.cli.labs import add_lab, containers_of, machine_of, read_place
+from holo_infra.cli.output import say
+from holo_infra.plan.describe import printable
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.lab import Lab
+from holo_infra.runtime.labs import the_lab
 from holo_infra.runtime.logs import Entry, Journal, follow, recent
 from holo_infra.runtime.machine import LabMachine
 
@@ -18,19 +23,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_lab(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     parser.add_argument(
-        "-n", "--lines", type=int, default=50, metavar="N", help="of each journal (%(default)s)"
+        "-n", "--lines", type=count, default=50, metavar="N", help="of each journal (%(default)s)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints `time place unit: message`, in the order of time."""
-    lab = the_lab(options.lab)
-    journals = _journals(lab, options.place)
-    for entry in recent(journals, options.lines):
+    journals = _journals(the_lab(options.lab), options.place)
+    seen = recent(journals, options.lines)
+    for entry in seen:
         _tell(entry)
     if options.follow:
         sys.stdout.flush()
-        for entry in follow(journals):
+        for entry in follow(journals, seen):
             _tell(entry)
             sys.stdout.flush()
     return 0
@@ -38,18 +43,38 @@ def run(options: argparse.Namespace) -> int:
 
 def _journals(lab: Lab, text: str | None) -> list[Journal]:
     place = read_place(text) if text else None
-    machines = {place.host: lab.machine(place.host)} if place else lab.machines()
+    if place is not None and place.container is not None:
+        machine, known = lab.machine(place.host), machine_of(lab, place)
+        (facts,) = containers_of(known, place).values()
+        if place.unit is not None and _service(place.unit) not in facts.units:
+            names = ", ".join(facts.units) or "none"
+            message = f"container {place.container} has no unit {place.unit}"
+            raise Failure(message, f"units: {names}")
+        journal = Journal(machine, place.host, place.container, place.unit)
+        if not journal.leader():
+            say(f"{text} is not running; this is what its host says of it")
+            return [Journal(machine, place.host, None, f"container@{place.container}.service")]
+        return [journal]
+    hosts = [place.host] if place is not None else lab.hosts
     found = []
-    for host, machine in machines.items():
-        if place is None or place.container is None:
-            found.append(Journal(machine, host, None, None))
-            names = list(containers_of(LabMachine(machine), read_place(host)))
-        else:
-            names = list(containers_of(LabMachine(machine), place))
-        found += [Journal(machine, host, name, place.unit if place else None) for name in names]
+    for host in hosts:
+        machine = lab.machine(host)
+        found.append(Journal(machine, host, None, None))
+        inside = [
+            Journal(machine, host, name, None)
+            for name in containers_of(LabMachine(machine), read_place(host))
+        ]
+        found += [journal for journal in inside if journal.leader()]
     return found
 
 
+def _service(unit: str) -> str:
+    return unit if "." in unit else f"{unit}.service"
+
+
 def _tell(entry: Entry) -> None:
+    """A line; what follows in a message of several is indented, and nothing steers the terminal."""
     when = time.strftime("%H:%M:%S", time.localtime(entry.seconds))
-    sys.stdout.write(f"{when} {entry.place} {entry.unit}: {entry.message}\n")
+    lines = (printable(line) for line in entry.message.splitlines() or [""])
+    message = "\n    ".join(lines)
+    sys.stdout.write(f"{when} {entry.place} {entry.unit}: {message}\n")

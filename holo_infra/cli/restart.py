@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 
+from holo_infra.cli.arguments import seconds
+from holo_infra.cli.exec import enter
 from holo_infra.cli.labs import Progress, add_lab, containers_of, machine_of, read_place
 from holo_infra.cli.output import say
-from holo_infra.runtime.lab import the_lab
+from holo_infra.runtime.labs import the_lab
 from holo_infra.runtime.restart import restart
 
 
@@ -16,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_lab(parser)
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=120.0,
         metavar="SECONDS",
         help="how long it may take to become ready (%(default)g)",
@@ -28,6 +30,8 @@ def run(options: argparse.Namespace) -> int:
     place = read_place(options.place)
     machine = machine_of(the_lab(options.lab), place)
     containers = containers_of(machine, place)
+    if place.unit is not None:
+        enter(machine, place.container)  # which tells where it is not running
     progress = Progress()
     try:
         troubles = restart(machine, containers, place.unit, options.timeout, progress.event)

@@ -9,11 +9,14 @@ import sys
 import time
 from collections.abc import Sequence
 
-from holo_infra.cli.labs import Place, add_lab, read_place
+from holo_infra.cli.arguments import seconds
+from holo_infra.cli.labs import Place, add_lab, machine_of, read_place
 from holo_infra.cli.output import is_coloured
-from holo_infra.runtime.lab import Lab, at_once, the_lab
+from holo_infra.runtime.lab import Lab
+from holo_infra.runtime.labs import the_lab
 from holo_infra.runtime.machine import LabMachine
-from holo_infra.runtime.status import Row, status
+from holo_infra.runtime.status import Row, off, status
+from holo_infra.runtime.together import at_once
 
 NOT_GOOD = 1
 """Exit status where something is not as it should be."""
@@ -28,19 +31,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="as JSON: a list of objects")
     parser.add_argument("--watch", action="store_true", help="go on until Ctrl-C")
     parser.add_argument(
-        "--interval", type=float, default=1.0, metavar="SECONDS", help="of --watch (%(default)g)"
+        "--interval", type=seconds, default=1.0, metavar="SECONDS", help="of --watch (%(default)g)"
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the table; 0 if all is up and answers, else 1."""
-    lab = the_lab(options.lab)
     place = read_place(options.place, 2) if options.place else None
     if not options.watch:
+        lab = the_lab(options.lab)
         rows = _rows(lab, place)
         sys.stdout.write(_json(rows) if options.json else _table(rows, lab))
         return 0 if all(row.is_good for row in rows) else NOT_GOOD
     while True:
+        lab = the_lab(options.lab)
         rows = _rows(lab, place)
         if options.json:
             sys.stdout.write(_json(rows))
@@ -48,12 +52,18 @@ def run(options: argparse.Namespace) -> int:
             clear = "\x1b[H\x1b[2J" if sys.stdout.isatty() else ""
             sys.stdout.write(f"{clear}{_table(rows, lab)}")
         sys.stdout.flush()
-        time.sleep(max(options.interval, 0.1))
+        time.sleep(options.interval)
 
 
 def _rows(lab: Lab, place: Place | None) -> list[Row]:
-    machines = {place.host: lab.machine(place.host)} if place else lab.machines()
-    found = at_once(lambda host: status(LabMachine(machines[host]), host), sorted(machines))
+    if place is not None:
+        machine_of(lab, place)  # which tells where there is none
+    machines = lab.machines()
+
+    def of(host: str) -> list[Row]:
+        return status(LabMachine(machines[host]), host) if host in machines else [off(host)]
+
+    found = at_once(of, [place.host] if place else lab.hosts)
     only = place.container if place else None
     return [row for rows in found.values() for row in rows if only in {None, row.container}]
 

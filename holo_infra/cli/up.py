@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Any
 
+from holo_infra.cli.arguments import seconds
 from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet
 from holo_infra.cli.labs import Progress
 from holo_infra.cli.output import counted, say, warned
 from holo_infra.runtime.apply import Outcome, apply
 from holo_infra.runtime.bundle import Bundle, make_bundle
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.lab import HostSpec, Lab, at_once, locked
+from holo_infra.runtime.lab import HostSpec, Lab
+from holo_infra.runtime.labs import locked
 from holo_infra.runtime.machine import LabMachine
+from holo_infra.runtime.together import at_once
 from holo_infra.runtime.watchers import raise_watchers
 from holo_infra.runtime.wiring import wires
 
 TIMEOUT = 120.0
 _HIGHEST_PORT = 65535
+_NOT_OURS = {"usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "proc", "sys", "dev", "run"}
+"""Where a machine has this computer's files, or the kernel's, or makes its own."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -49,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=TIMEOUT,
         metavar="SECONDS",
         help="how long hosts may take to become ready (%(default)g)",
@@ -59,32 +67,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Boots what is not there, changes what differs, and waits until all is ready; 1 if it is not.
 
-    Run again with a changed fleet it starts, restarts and stops only what differs.
+    Run again with a changed fleet it starts, restarts and stops only what differs. As JSON:
+    {"hosts": {name: {"ready", "started", "restarted", "stopped", "troubles"}}, "ports": {…}}.
     """
     compiled = compile_fleet(options.fleet)
     warned(compiled.warnings, options.format)
-    publications = [_publication(text, compiled) for text in options.publish]
+    if not compiled.fleet.hosts:
+        raise Failure(f"{options.fleet}: the fleet has no hosts")
+    publications = _publications(options.publish, compiled)
     specs = _specs(compiled, options.bind, options.tree)
     bundles = {host: make_bundle(compiled.lowered, host) for host in compiled.fleet.hosts}
     progress = Progress()
-    with locked(options.lab or compiled.fleet.name) as lab:
+    name = compiled.fleet.name if options.lab is None else options.lab
+    with locked(name, say) as lab:
         try:
             raise_watchers(_systems(compiled), progress.line)
-            lab.boot(specs, progress.line)
+            lab.boot(compiled.fleet.name, specs, progress.line)
             outcomes = _apply(lab, bundles, options.timeout, progress)
         finally:
             progress.end()
+        for host, outcome in outcomes.items():
+            progress.troubles(host, outcome.troubles)
+            say(f"{host}: {summary(outcome)}")
         ports = [
             lab.publish(one.port, one.leads_to, f"{one.address}:{one.host_port}")
             for one in publications
         ]
         lab.keep_published(ports)
-    for host, outcome in outcomes.items():
-        progress.troubles(host, outcome.troubles)
-        say(f"{host}: {summary(outcome)}")
-    for one, port in zip(publications, ports, strict=True):
-        sys.stdout.write(f"127.0.0.1:{port} -> {one.leads_to}\n")
+    published = {port: one.leads_to for one, port in zip(publications, ports, strict=True)}
+    if options.format == "json":
+        told = {"hosts": {host: _plain(of) for host, of in outcomes.items()}, "ports": published}
+        sys.stdout.write(json.dumps(told, indent=2) + "\n")
+    else:
+        lines = (f"127.0.0.1:{port} -> {leads_to}\n" for port, leads_to in published.items())
+        sys.stdout.write("".join(lines))
     return 1 if any(outcome.troubles for outcome in outcomes.values()) else 0
+
+
+def _plain(outcome: Outcome) -> dict[str, Any]:
+    parts = ("started", "restarted", "stopped")
+    return {
+        "ready": not outcome.troubles,
+        **{part: list(getattr(outcome, part)) for part in parts},
+        "troubles": [dataclasses.asdict(trouble) for trouble in outcome.troubles],
+    }
 
 
 def _systems(compiled: Compiled) -> int:
@@ -141,11 +167,18 @@ def _bind(text: str, compiled: Compiled) -> tuple[list[str], str, str]:
     if not (equals and path.startswith("/") and source) or (colon and not host):
         raise Failure(f"--bind {text}: no such form", "write [HOST:]PATH=SOURCE")
     if host and host not in compiled.fleet.hosts:
-        raise Failure(f"--bind {text}: the fleet has no host {host}")
-    if not Path(source).exists():
+        known = ", ".join(compiled.fleet.hosts)
+        raise Failure(f"--bind {text}: the fleet has no host {host}", f"hosts: {known}")
+    names = PurePosixPath(path).parts[1:]
+    if not names or ".." in names or names[0] in _NOT_OURS:
+        hint = "give a path in /etc, /srv, /opt or such, without .."
+        raise Failure(f"--bind {text}: nothing can be put at {path}", hint)
+    real = Path(source).resolve()
+    if not real.exists():
         raise Failure(f"--bind {text}: there is no {source}")
-    hosts = [host] if host else list(compiled.fleet.hosts)
-    return hosts, path, str(Path(source).resolve())
+    if real.is_relative_to("/run"):
+        raise Failure(f"--bind {text}: machines have a /run of their own", "copy it elsewhere")
+    return [host] if host else list(compiled.fleet.hosts), path, str(real)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +187,17 @@ class _Publication:
     leads_to: str
     address: str
     host_port: int
+
+
+def _publications(texts: Sequence[str], compiled: Compiled) -> list[_Publication]:
+    found = [_publication(text, compiled) for text in texts]
+    ports = [one.port for one in found if one.port]
+    if twice := sorted({port for port in ports if ports.count(port) > 1}):
+        raise Failure(
+            f"--publish: port {twice[0]} would lead to two forwards",
+            "give one of the two another port: PORT:HOST/CONTAINER/FORWARD",
+        )
+    return found
 
 
 def _publication(text: str, compiled: Compiled) -> _Publication:

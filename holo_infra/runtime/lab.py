@@ -7,29 +7,30 @@ started it, so that whatever is killed at whatever moment, the next command find
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
 
 from holo_infra.runtime.failure import Failure
-from vmtests import MachineError, NspawnMachine, Switch, publish, sweep, unpublish
+from holo_infra.runtime.records import (
+    Record,
+    Records,
+    attach,
+    attach_switch,
+    is_open,
+    sweep_after,
+)
+from holo_infra.runtime.together import at_once
+from vmtests import MachineError, NspawnMachine, Switch, publish, unpublish
 
 LABS = Path("/run/holo/labs")
 SHUTDOWN = 20.0
 """Seconds for a machine to power off before its plug is pulled."""
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,31}")
 _UPLINK = "uplink"
-Record = Any
-"""What was written as JSON."""
-T = TypeVar("T")
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,76 +58,112 @@ class Lab:
         """Where its records are."""
         return LABS / self.name
 
+    @property
+    def records(self) -> Records:
+        """Its records."""
+        return Records(self.folder)
+
+    @property
+    def fleet(self) -> str | None:
+        """The name of the fleet that runs in it."""
+        names = list(self.records.all("fleets"))
+        return names[0] if names else None
+
+    @property
+    def hosts(self) -> list[str]:
+        """Its hosts, whether their machines run or not."""
+        return list(self.records.all("machines"))
+
     def machines(self) -> dict[str, NspawnMachine]:
         """Its machines that run, by host."""
         found = {}
-        for host, record in self._records("machines").items():
+        for host, record in self.records.all("machines").items():
             with suppress(MachineError):
-                found[host] = NspawnMachine.attach(record["machine"])
+                found[host] = attach(record)
         return found
 
     @property
     def is_running(self) -> bool:
         """Whether anything of it runs."""
-        for record in self._records("switches").values():
+        for record in self.records.all("switches").values():
             with suppress(MachineError):
-                Switch.attach(record)
+                attach_switch(record)
                 return True
         return bool(self.machines())
 
     def machine(self, host: str) -> NspawnMachine:
         """The machine of a host. Raises Failure where there is none."""
-        machines = self.machines()
-        if host not in machines:
-            known = ", ".join(sorted(machines)) or "none"
+        records = self.records.all("machines")
+        if host not in records:
+            known = ", ".join(records) or "none"
             raise Failure(f"lab {self.name} has no host {host}", f"hosts: {known}")
-        return machines[host]
+        try:
+            return attach(records[host])
+        except MachineError:
+            raise Failure(f"host {host} is off", "holo up FLEET starts it again") from None
 
     def published(self) -> dict[int, str]:
         """What this computer's ports lead to: port -> `host/container/forward`."""
-        return {int(port): told["leads_to"] for port, told in self._records("ports").items()}
+        records = self.records.all("ports").items()
+        return {int(port): told["leads_to"] for port, told in records if is_open(told)}
 
     # What changes a lab, under its lock.
 
     def clear(self) -> None:
         """Removes what killed commands and machines have left."""
-        for host, record in self._records("machines").items():
+        for host, record in self.records.all("machines").items():
             try:
-                NspawnMachine.attach(record["machine"])
+                attach(record)
             except MachineError:
-                sweep(record["machine"])
-                self._forget("machines", host)
-        for name, record in self._records("switches").items():
+                sweep_after(record.get("machine"))
+                self.records.forget("machines", host)
+        for name, record in self.records.all("switches").items():
             try:
-                Switch.attach(record)
+                attach_switch(record)
             except MachineError:
-                sweep(record)
-                self._forget("switches", name)
-        hosts = self._records("machines")
-        for port, record in self._records("ports").items():
-            if record["leads_to"].partition("/")[0] not in hosts:
-                self._forget("ports", port)
+                sweep_after(record)
+                self.records.forget("switches", name)
+        hosts = self.records.all("machines")
+        for port, record in self.records.all("ports").items():
+            if not is_open(record) or record["leads_to"].partition("/")[0] not in hosts:
+                self.records.forget("ports", port)
 
-    def boot(self, specs: Mapping[str, HostSpec], tell: Callable[[str], None]) -> None:
+    def boot(self, fleet: str, specs: Mapping[str, HostSpec], tell: Tell) -> None:
         """Starts the machines of these hosts that do not run as they should, and ends the others.
 
-        `tell` gets a line for each. Raises Failure where one does not start; the others run.
+        `tell` gets a line for each. Raises Failure where one does not start; the others run; and,
+        before anything is done, where another fleet runs here.
         """
         self.clear()
-        records = self._records("machines")
-        stale = [host for host, told in records.items() if told["spec"] != _spec(specs.get(host))]
+        records = self.records.all("machines")
+        if records and self.fleet not in {None, fleet}:
+            raise Failure(
+                f"lab {self.name} runs another fleet, {self.fleet}",
+                f"end it: holo down --lab {self.name}; or name this one: --lab NAME",
+            )
+        for name in self.records.all("fleets"):
+            self.records.forget("fleets", name)
+        self.records.write("fleets", fleet, {})
+        surplus = [host for host in records if host not in specs]
+        stale = [host for host in specs if host in records and _other_root(records[host], specs)]
         missing = [host for host in specs if host not in records or host in stale]
 
         def end(host: str) -> None:
             self._end(host)
-            tell(f"{host}: off")
+            why = "" if host in surplus else ", for it sees other files; what it kept is gone"
+            tell(f"{host}: off{why}")
 
         def start(host: str) -> None:
             self._start(host, specs[host], switch)
             tell(f"{host}: booted")
 
-        at_once(end, stale)
+        at_once(end, [*surplus, *stale])
+        is_new = not self.records.all("switches")
         switch = self._switch()
+        for host in specs.keys() - set(missing):
+            if is_new or records[host]["spec"] != _spec(specs[host]):
+                self._wire(attach(records[host]), specs[host], switch)
+                self.records.write("machines", host, {**records[host], "spec": _spec(specs[host])})
         at_once(start, missing)
 
     def publish(self, port: int, leads_to: str, target: str) -> int:
@@ -134,10 +171,10 @@ class Lab:
 
         0 is any port that is free. Raises Failure where the port is taken.
         """
-        records = self._records("ports")
+        records = self.records.all("ports")
         for taken, told in records.items():
             same = (told["leads_to"], told["target"]) == (leads_to, target)
-            if same and port in {0, int(taken)}:
+            if same and port in {0, int(taken)} and is_open(told):
                 return int(taken)
         machine = self.machine(leads_to.partition("/")[0])
         if str(port) in records:
@@ -147,15 +184,15 @@ class Lab:
         except MachineError as error:
             raise Failure(str(error), "give another port: --publish PORT:…") from None
         told = {"leads_to": leads_to, "target": target, "publication": publication}
-        self._write("ports", str(publication["port"]), told)
+        self.records.write("ports", str(publication["port"]), told)
         return publication["port"]
 
     def keep_published(self, ports: Iterable[int]) -> None:
         """Withdraws all published ports but these."""
-        for port in self._records("ports").keys() - {str(port) for port in ports}:
+        for port in self.records.all("ports").keys() - {str(port) for port in ports}:
             self._withdraw(port)
 
-    def down(self, tell: Callable[[str], None]) -> None:
+    def down(self, tell: Tell) -> None:
         """Ends everything of it, and removes its folder."""
 
         def end(host: str) -> None:
@@ -164,12 +201,12 @@ class Lab:
 
         self.clear()
         self.keep_published(())
-        at_once(end, list(self._records("machines")))
-        for name, record in self._records("switches").items():
+        at_once(end, list(self.records.all("machines")))
+        for name, record in self.records.all("switches").items():
             with suppress(MachineError):
-                Switch.attach(record).kill()
-            sweep(record)
-            self._forget("switches", name)
+                attach_switch(record).kill()
+            sweep_after(record)
+            self.records.forget("switches", name)
         shutil.rmtree(self.folder)
         for folder in (LABS, LABS.parent):
             with suppress(OSError):  # other labs are there
@@ -180,34 +217,40 @@ class Lab:
         machine = NspawnMachine(host, binds=binds, tree=Path(spec.tree) if spec.tree else None)
         try:
             machine.start()
-            if spec.address is not None:
-                switch.connect(machine, _UPLINK, spec.address)
-                for address in spec.beyond:
-                    machine.succeed(["ip", "route", "add", f"{address}/32", "dev", _UPLINK])
-            self._write("machines", host, {"machine": machine.record(), "spec": _spec(spec)})
+            self._wire(machine, spec, switch)
+            self.records.write("machines", host, {"machine": machine.record(), "spec": _spec(spec)})
             machine.detach()
-        except (MachineError, OSError) as error:
+        except (MachineError, OSError, ValueError) as error:
             machine.kill()
-            self._forget("machines", host)
+            self.records.forget("machines", host)
             raise Failure(f"host {host} does not start: {error}") from None
 
+    def _wire(self, machine: NspawnMachine, spec: HostSpec, switch: Switch) -> None:
+        """Gives a host its address and its ways to others, in place of those that it had."""
+        with suppress(MachineError):  # it has none
+            switch.disconnect(machine, _UPLINK)
+        if spec.address is not None:
+            switch.connect(machine, _UPLINK, spec.address)
+            for address in spec.beyond:
+                machine.succeed(["ip", "route", "add", f"{address}/32", "dev", _UPLINK])
+
     def _end(self, host: str) -> None:
-        for port, told in self._records("ports").items():
+        for port, told in self.records.all("ports").items():
             if told["leads_to"].partition("/")[0] == host:
                 self._withdraw(port)
-        record = self._records("machines")[host]["machine"]
+        record = self.records.all("machines")[host]
         with suppress(MachineError):  # it is off, or was off before
-            NspawnMachine.attach(record).shutdown(SHUTDOWN)
-        sweep(record)
-        self._forget("machines", host)
+            attach(record).shutdown(SHUTDOWN)
+        sweep_after(record.get("machine"))
+        self.records.forget("machines", host)
 
     def _switch(self) -> Switch:
-        for record in self._records("switches").values():
-            return Switch.attach(record)
+        for record in self.records.all("switches").values():
+            return attach_switch(record)
         switch = Switch(f"holo-{self.name}")
         try:
             switch.start()
-            self._write("switches", "fleet", switch.record())
+            self.records.write("switches", "fleet", switch.record())
             switch.detach()
         except (MachineError, OSError) as error:
             switch.kill()
@@ -216,103 +259,15 @@ class Lab:
 
     def _withdraw(self, port: str) -> None:
         with suppress(MachineError):
-            unpublish(self._records("ports")[port]["publication"])
-        self._forget("ports", port)
-
-    # Records: a file each, replaced as a whole.
-
-    def _records(self, kind: str) -> dict[str, Record]:
-        folder = self.folder / kind
-        found = {}
-        for path in sorted(folder.glob("*.json")) if folder.is_dir() else []:
-            with suppress(FileNotFoundError):  # a command that runs meanwhile
-                found[path.stem] = json.loads(path.read_text())
-        return found
-
-    def _write(self, kind: str, name: str, record: Record) -> None:
-        path = self.folder / kind / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".new")
-        temporary.write_text(json.dumps(record))
-        temporary.replace(path)
-
-    def _forget(self, kind: str, name: str) -> None:
-        (self.folder / kind / f"{name}.json").unlink(missing_ok=True)
+            unpublish(self.records.all("ports")[port]["publication"])
+        self.records.forget("ports", port)
 
 
-def labs() -> list[str]:
-    """The names of the labs that run."""
-    return [name for name in remains() if Lab(name).is_running]
+def _spec(spec: HostSpec) -> Record:
+    return json.loads(json.dumps(asdict(spec)))
 
 
-def remains() -> list[str]:
-    """The names of all labs of which there is anything, be it what a killed command has left."""
-    return sorted(path.name for path in LABS.iterdir() if path.is_dir()) if LABS.is_dir() else []
-
-
-def the_lab(name: str | None) -> Lab:
-    """The lab of this name, or the only one. Raises Failure where that is none."""
-    _check_root()
-    known = labs()
-    if name is not None:
-        if name not in known:
-            hint = f"labs: {', '.join(known)}" if known else "holo up starts one"
-            raise Failure(f"no lab {name} is running", hint)
-        return Lab(name)
-    if not known:
-        raise Failure("no lab is running", "holo up FLEET starts one")
-    if len(known) > 1:
-        raise Failure(f"several labs are running: {', '.join(known)}", "say which: --lab NAME")
-    return Lab(known[0])
-
-
-@contextmanager
-def locked(name: str) -> Iterator[Lab]:
-    """The lab of this name, made where there is none; other commands that change it wait."""
-    _check_root()
-    if not _NAME.fullmatch(name):
-        raise Failure(f"{name}: no name of a lab", "use [a-z][a-z0-9-]*, at most 32 characters")
-    lab = Lab(name)
-    while True:
-        lab.folder.mkdir(parents=True, exist_ok=True)
-        try:
-            folder = os.open(lab.folder, os.O_RDONLY | os.O_DIRECTORY)
-        except FileNotFoundError:
-            continue  # another command has taken it down
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(folder), lab.folder.stat()):
-                    yield from _whole(lab)
-                    return
-        finally:
-            os.close(folder)
-
-
-def _whole(lab: Lab) -> Iterator[Lab]:
-    """The lab; of one that came to nothing, nothing is left."""
-    try:
-        yield lab
-    except BaseException:
-        if not lab.machines():
-            lab.down(lambda _: None)
-        raise
-
-
-def at_once(work: Callable[[str], T], names: Iterable[str]) -> dict[str, T]:
-    """Does the same for several hosts at a time. Raises the first failure after all have ended."""
-    listed = list(names)
-    if not listed:
-        return {}
-    with ThreadPoolExecutor(max_workers=min(len(listed), 16)) as pool:
-        futures = {name: pool.submit(work, name) for name in listed}
-    return {name: future.result() for name, future in futures.items()}
-
-
-def _spec(spec: HostSpec | None) -> Record | None:
-    return json.loads(json.dumps(asdict(spec))) if spec is not None else None
-
-
-def _check_root() -> None:
-    if os.geteuid() != 0:
-        raise Failure("only root can run machines", "run the command as root: sudo holo …")
+def _other_root(record: Record, specs: Mapping[str, HostSpec]) -> bool:
+    """Whether a host has been booted from something else than it would be now."""
+    wanted = _spec(specs[record["machine"]["name"]])
+    return any(record["spec"][part] != wanted[part] for part in ("binds", "tree"))

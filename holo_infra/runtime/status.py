@@ -11,6 +11,8 @@ from holo_infra.runtime.machine import Machine
 from holo_infra.runtime.record import Applied, read_record
 from holo_infra.runtime.units import UnitState, ask, states
 
+MACHINE = "machine"
+"""What the row of a host itself says in place of a unit."""
 FIREWALL = "holo-firewall.service"
 
 
@@ -34,7 +36,9 @@ def status(machine: Machine, host: str) -> list[Row]:
     """What runs on a machine. Services behind forwards are asked whether they answer."""
     record = read_record(machine)
     found = states(machine, _host_units(record))
-    rows = [_row(host, None, None, state) for name, state in found.items() if name == FIREWALL]
+    what = "running" if record.is_settled and record.files else "running, not as it should be"
+    rows = [Row(host, None, None, MACHINE, what, None, 0, what == "running")]
+    rows += [_row(host, None, None, state) for name, state in found.items() if name == FIREWALL]
     ready = {
         forward.ready
         for name, facts in record.containers.items()
@@ -49,6 +53,11 @@ def status(machine: Machine, host: str) -> list[Row]:
             rows += _inside(machine, host, name, facts)
         rows += _forwards(host, name, facts, found, answers)
     return rows
+
+
+def off(host: str) -> Row:
+    """The row of a host whose machine does not run."""
+    return Row(host, None, None, MACHINE, "off", None, 0, False)  # noqa: FBT003
 
 
 def _host_units(record: Applied) -> list[str]:
