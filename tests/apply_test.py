@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from holo_infra.cli.fleet import compile_fleet
+from holo_infra.runtime import ssh
+from holo_infra.runtime.apply import apply
+from holo_infra.runtime.bundle import Bundle, make_bundle
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.files import fetch as fetch_files
+from holo_infra.runtime.files import replace
+from holo_infra.runtime.lock import locked
+from holo_infra.runtime.machine import TIMEOUT, LabMachine, Machine, ThisComputer, portions
 from tests.support.holo import HOLO, holo, run
 from tests.support.lab import fetch, wait
 from tests.support.server import NEEDS, Server, server
+from vmtests import Result
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.needs(*NEEDS)
@@ -53,7 +65,7 @@ def changed(fleet: Path, *changes: tuple[str, str]) -> Path:
         text = text.replace(old, new)
     other = fleet.with_name("other.py")
     other.write_text(text)
-    shutil.copy(fleet.with_name("fleet.lock.json"), fleet.with_name("other.lock.json"))
+    shutil.copy(ROOT / "examples/private/fleet.lock.json", other.with_suffix(".lock.json"))
     return other
 
 
@@ -173,7 +185,6 @@ def test_what_does_not_become_ready_is_rolled_back(applied: Server, fleet: Path)
     assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
 
 
-FIREWALL = ["systemctl", "reload", "holo-firewall"]
 APPLY: list[str] = []
 DRIFTS = {
     "a file": (
@@ -217,7 +228,7 @@ DRIFTS = {
     "a rule": (
         ["nft", "add", "rule", "inet", "holo", "input", "accept"],
         ("rules", 'a rule of chain input: [{"accept": null}]', "gone", "is there"),
-        FIREWALL,
+        APPLY,
     ),
     "a rule that is gone": (
         ["nft", "flush", "chain", "inet", "holo", "forward"],
@@ -227,7 +238,12 @@ DRIFTS = {
             "is there",
             "missing",
         ),
-        FIREWALL,
+        APPLY,
+    ),
+    "all rules": (
+        ["nft", "delete", "table", "inet", "holo"],
+        ("rules", "inet holo", "is there", "missing"),
+        APPLY,
     ),
     "a namespace": (
         ["ip", "netns", "delete", "holochain2"],
@@ -298,8 +314,234 @@ def test_a_connection_that_is_lost_is_told_and_the_next_apply_goes_on(
     assert process.returncode == 1
     assert "Traceback" not in told
     assert "the machine is left between two states: run apply again" in told
+    between = run("drift", fleet, "alpha", *applied.to)
+    assert between.returncode == 2
+    assert "apply  /etc/holo/applied.json: expected came to its end, found was cut off" in (
+        between.stdout
+    )
     holo("apply", fleet, "alpha", *applied.to)
     assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+class Faulty:
+    """A machine, of which one command, known by words of it, ends otherwise: once."""
+
+    def __init__(self, machine: Machine, words: set[str], result: Result | None = None) -> None:
+        self.name = machine.name
+        self.popen = machine.popen
+        self.journal_of = machine.journal_of
+        self._machine = machine
+        self._words = words
+        self._result = result
+
+    def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = TIMEOUT) -> Result:
+        if self._words and self._words <= set(argv):
+            self._words = set()
+            if self._result is None:
+                raise Failure("the connection is lost", "look at the cable")
+            return self._result
+        return self._machine.run(argv, stdin, timeout)
+
+
+def bundle_of(fleet: Path) -> Bundle:
+    return make_bundle(compile_fleet(fleet).lowered, "alpha")
+
+
+def with_unit(fleet: Path, exec_start: str) -> Path:
+    """The fleet with one more unit in each container, which no forward leads to."""
+    unit = f'"more": Unit(description="More", {exec_start}),'
+    return changed(fleet, ("        units={", f"        units={{{unit}"))
+
+
+def test_a_roll_back_succeeds_where_a_container_has_not_read_its_new_unit(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    more = bundle_of(with_unit(fleet, 'exec_start=["sleep", "1000"]'))
+    lost = Faulty(LabMachine(applied.machine), {"--machine=holochain0", "daemon-reload"})
+    with pytest.raises(Failure) as told:
+        apply(lost, more, 20)
+    assert str(told.value) == (
+        "the connection is lost\nrolled back: the earlier state is in place again"
+    )
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+    for number in range(3):
+        inside = f"--machine=holochain{number}"
+        assert "more" not in applied.machine.systemctl(inside, "list-units", "--all", "more*")
+
+
+def test_a_failure_tells_one_hint_and_that_the_earlier_state_is_back(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    more = bundle_of(with_unit(fleet, 'exec_start=["sleep", "1000"]'))
+    lost = Faulty(LabMachine(applied.machine), {"daemon-reload"})
+    with pytest.raises(Failure) as told:
+        apply(lost, more, 20)
+    assert str(told.value) == (
+        "the connection is lost\nrolled back: the earlier state is in place again"
+        "\n  hint: look at the cable"
+    )
+
+
+def test_a_unit_that_had_failed_is_started_again(applied: Server, fleet: Path) -> None:
+    machine, forward = applied.machine, "socket-proxyd-holochain0-admin"
+    machine.systemctl("stop", f"{forward}.socket", f"{forward}.service")
+    listener = ["socat", "TCP4-LISTEN:8000,bind=127.0.0.1,reuseaddr", "-"]
+    machine.succeed(["systemd-run", "--unit=taker", *listener])
+    wait(lambda: b":8000" in machine.execute(["ss", "-Hltn"]).stdout)
+    assert machine.execute(["systemctl", "start", f"{forward}.socket"]).returncode != 0
+    assert machine.execute(["systemctl", "is-failed", f"{forward}.socket"]).returncode == 0
+    machine.systemctl("stop", "taker")
+    holo("apply", fleet, "alpha", *applied.to)
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+
+
+def test_what_reads_a_file_that_was_changed_by_hand_is_started_anew(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    fleet = changed(fleet, ("Forward(port=", 'Forward(engine="haproxy", port='))
+    holo("apply", fleet, "alpha", *applied.to)
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+    path = "/etc/holo/haproxy/holochain0-admin.cfg"
+    applied.machine.succeed(["sh", "-c", 'echo "# mine" >> $0', path])
+    done = run("apply", fleet, "alpha", *applied.to)
+    assert done.stderr.endswith("alpha: ready; 1 unit restarted\n")
+    assert "haproxy-holochain0-admin" not in done.stderr.partition("alpha: ready")[2]
+
+
+def test_the_namespace_that_a_container_waits_for_in_vain_is_told(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    folder = "/etc/systemd/system/netns-holochain3.service.d"
+    broken = "mkdir $0 && printf '[Service]\nExecStartPre=false\n' > $0/mine.conf"
+    applied.machine.succeed(["sh", "-c", broken, folder])
+    more = changed(fleet, ("range(3)", "range(4)"))
+    try:
+        done = run("apply", more, "alpha", *applied.to, "--timeout", "3")
+    finally:
+        applied.machine.succeed(["rm", "-r", folder])
+    assert done.returncode == 1
+    first = done.stderr[done.stderr.index("not ready: ") :]
+    assert first.startswith("not ready: alpha  netns-holochain3.service: failed\n")
+    assert "status=1/FAILURE" in first.partition("not ready: alpha  container@")[0]
+
+
+def test_a_service_that_does_not_answer_is_told_with_a_command_that_reaches_its_log(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    elsewhere = changed(fleet, ('"127.0.0.1:8000"', '"127.0.0.1:8001"'))
+    done = run("apply", elsewhere, "alpha", *applied.to, "--timeout", "2")
+    assert done.returncode == 1
+    assert "does not answer: journalctl --machine=holochain0\n" in done.stderr
+
+
+def test_a_unit_that_fails_again_and_again_is_not_ready(applied: Server, fleet: Path) -> None:
+    looping = with_unit(fleet, 'exec_start=["sh", "-c", "sleep 0.4; exit 1"]')
+    done = run("apply", looping, "alpha", *applied.to, "--timeout", "5")
+    assert done.returncode == 1
+    assert "not ready: alpha  holochain0/more.service" in done.stderr
+    assert "rolled back: the earlier state is in place again" in done.stderr
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+def test_a_container_that_hangs_while_it_starts_takes_the_unit_that_is_mended(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    hanging = 'exec_start=["sleep", "1000"], settings={"Type": "notify"}'
+    four = with_unit(changed(fleet, ("range(3)", "range(4)")), hanging)
+    hung = apply(LabMachine(applied.machine), bundle_of(four), 4, keep_failed=True)
+    assert "starting" in {one.state for one in hung.troubles}
+    container = ["systemctl", "is-active", "container@holochain3"]
+    assert applied.machine.execute(container).stdout == b"activating\n"
+    mended = changed(four, (hanging, 'exec_start=["sleep", "1000"]'))
+    assert apply(LabMachine(applied.machine), bundle_of(mended), 20).troubles == ()
+
+
+def test_a_program_below_a_mount_is_looked_for_where_the_host_has_it(
+    applied: Server,
+    fleet: Path,
+) -> None:
+    mounting = changed(
+        fleet,
+        ("import Container", "import BindMount, Container"),
+        (WEB, WEB.replace('"busybox"', '"/opt/tools/bin/busybox"')),
+        (
+            "Container(\n",
+            'Container(\n        bind_mounts={"/opt/tools": BindMount(source="/srv/tools")},\n',
+        ),
+    )
+    applied.machine.succeed(["mkdir", "-p", "/srv/tools/bin"])
+    done = run("apply", mounting, "alpha", *applied.to)
+    assert done.returncode == 1
+    assert "not there: /srv/tools/bin/busybox\n" in done.stderr
+    applied.machine.succeed(["cp", "/usr/bin/busybox", "/srv/tools/bin/busybox"])
+    holo("apply", mounting, "alpha", *applied.to)
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+
+
+def test_a_second_apply_at_once_is_refused(applied: Server, fleet: Path) -> None:
+    with locked(LabMachine(applied.machine)):
+        done = run("apply", fleet, "alpha", *applied.to)
+    assert done.returncode == 1
+    assert f"{applied.url}: another apply is under way\n" in done.stderr
+    holo("apply", fleet, "alpha", *applied.to)
+
+
+def test_a_record_is_whole_when_the_connection_is_lost(tmp_path: Path) -> None:
+    path = tmp_path / "applied.json"
+    path.write_text("old")
+    with pytest.raises(Failure):
+        replace(Faulty(ThisComputer(), {"mv"}), str(path), "new")
+    assert path.read_text() == "old"
+    replace(ThisComputer(), str(path), "new")
+    assert path.read_text() == "new"
+    assert [each.name for each in tmp_path.iterdir()] == ["applied.json"]
+
+
+def test_files_that_cannot_be_read_are_not_taken_for_missing(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("it\n")
+    (tmp_path / "loop").symlink_to("loop")
+    there, missing = str(tmp_path / "file"), str(tmp_path / "none")
+    assert fetch_files(ThisComputer(), [there, missing]) == {there: "it\n"}
+    with pytest.raises(Failure, match=r"cannot be read: .*Too many levels of symbolic links"):
+        fetch_files(ThisComputer(), [there, str(tmp_path / "loop" / "file")])
+    for result in (Result(0, b"x" * 700, b""), Result(0, b"", b""), Result(127, b"", b"")):
+        with pytest.raises(Failure, match="files cannot be read: "):
+            fetch_files(Faulty(ThisComputer(), {"tar"}, result), [there])
+
+
+def test_no_command_line_is_longer_than_sshd_passes() -> None:
+    paths = [f"/{number}/{chr(39) * 500}" for number in range(1000)]
+    lots = list(portions(paths))
+    assert [path for lot in lots for path in lot] == paths
+    assert all(len(shlex.join(lot)) < 100_000 for lot in lots)
+    assert list(portions([])) == []
+
+
+def test_a_connection_that_does_not_end_hides_no_error(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = tmp_path / "ssh"
+    hanging = 'case "$*" in *"-O exit"*) exec sleep 60 ;; esac; echo refused >&2; exit 255'
+    program.write_text(f"#!/bin/sh\n{hanging}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(ssh, "_CONNECT", 0.5)
+    with pytest.raises(Failure, match="refused"), ssh.SshMachine("ssh://there"):
+        pass
+
+
+@pytest.mark.parametrize("timeout", ["nan", "0", "-1", "inf", "soon"])
+def test_a_timeout_that_is_no_time_is_refused(fleet: Path, timeout: str) -> None:
+    done = run("apply", fleet, "alpha", f"--timeout={timeout}")
+    assert done.returncode == 64
+    assert "argument --timeout: " in done.stderr
 
 
 def test_machines_that_cannot_be_reached_are_told(
@@ -313,6 +555,8 @@ def test_machines_that_cannot_be_reached_are_told(
     assert "ssh://root@127.0.0.1:9: ssh: connect to host 127.0.0.1 port 9" in done.stderr
     done = run("apply", fleet, "alpha", "--to", "127.0.0.1")
     assert done.stderr.endswith("no address of a machine\n  hint: write ssh://[user@]host[:port]\n")
+    done = run("apply", fleet, "alpha", "--to", "ssh://root@[::1]:9", *config)
+    assert "ssh://root@[::1]:9: ssh: connect to host ::1 port 9" in done.stderr
     stranger = tmp_path / "config"
     text = edge.config.read_text().replace("known_hosts", "no_hosts")
     stranger.write_text(text)
@@ -336,6 +580,7 @@ def test_what_is_gone_from_the_fleet_is_stopped_and_removed(applied: Server, fle
     left = applied.machine.succeed(["find", "/etc/holo", "/etc/systemd/system", "-type", "f"])
     ours = [path for path in left.splitlines() if "holo" in path]
     assert ours == ["/etc/holo/applied.json"]
+    assert "holo" not in applied.machine.succeed(["nft", "list", "tables"])
 
 
 def test_a_computer_that_systemd_has_not_booted_is_refused(fleet: Path) -> None:

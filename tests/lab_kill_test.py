@@ -33,8 +33,6 @@ hosts:
         units: {{web: {{exec_start: [busybox, httpd, -f, -p, "127.0.0.1:8000", -h, /etc/holo]}}}}
         forwards: {{web: {{port: 8000}}}}
 """
-UP_SECONDS, DOWN_SECONDS = 2.2, 1.2
-"""About how long they take: moments are drawn from a little more."""
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +96,16 @@ def assert_it_answers() -> None:
     assert all(row["is_good"] for row in status(NAME))
 
 
+@pytest.fixture(scope="module")
+def seconds(fleet: Path) -> tuple[float, float]:
+    """How long `up` and `down` take here: the moments are drawn from that."""
+    begun = time.monotonic()
+    holo("up", fleet)
+    between = time.monotonic()
+    holo("down", "--lab", NAME)
+    return between - begun, time.monotonic() - between
+
+
 def up(fleet: Path) -> None:
     holo("up", fleet)
     assert_it_answers()
@@ -109,23 +117,25 @@ def down() -> None:
 
 
 @pytest.mark.parametrize("half", range(2))
-def test_up_may_be_killed_at_any_moment(fleet: Path, half: int) -> None:
+def test_up_may_be_killed_at_any_moment(
+    fleet: Path, seconds: tuple[float, float], half: int
+) -> None:
     rng = random.Random(half)
     killed = 0
     for number in range(10):
-        killed += killed_after(rng.uniform(0.2, UP_SECONDS), "up", fleet)
+        killed += killed_after(rng.uniform(0.1, seconds[0]), "up", fleet)
         if number % 2 == half:
             up(fleet)
         down()
     assert killed > 5
 
 
-def test_down_may_be_killed_at_any_moment(fleet: Path) -> None:
+def test_down_may_be_killed_at_any_moment(fleet: Path, seconds: tuple[float, float]) -> None:
     rng = random.Random(2)
     killed = 0
     for number in range(10):
         up(fleet)
-        killed += killed_after(rng.uniform(0.1, DOWN_SECONDS), "down", "--lab", NAME)
+        killed += killed_after(rng.uniform(0.1, seconds[1]), "down", "--lab", NAME)
         if number % 2:
             up(fleet)
         down()

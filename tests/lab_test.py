@@ -390,6 +390,14 @@ def test_a_published_port_whose_proxy_was_killed_is_published_again(
         assert answer.read().decode() == identity("holochain1")
 
 
+def test_rules_that_are_gone_are_told_and_loaded_again(private: str, fleet: Path) -> None:
+    holo("exec", "--lab", private, "alpha", "--", "nft", "delete", "table", "inet", "holo")
+    rows = {row["unit"]: row["state"] for row in status(private, expected=1)}
+    assert rows["holo-firewall.service"] == "rules are gone"
+    holo("up", fleet, "--lab", private)
+    assert all(row["is_good"] for row in status(private, expected=0))
+
+
 def test_wrong_publications_and_binds_are_refused(private: str, fleet: Path) -> None:
     cases = {
         ("--publish", "9:alpha/holochain0/admin", "--publish", "9:alpha/holochain1/admin"): (

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from holo_infra.cli.arguments import seconds
 from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet
 from holo_infra.cli.labs import Progress
 from holo_infra.cli.output import say, warned
@@ -23,7 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_machine(parser)
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=seconds,
         default=120.0,
         metavar="SECONDS",
         help="how long it may take to become ready (%(default)g)",

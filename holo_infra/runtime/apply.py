@@ -7,10 +7,12 @@ settled, so that a run that was cut off is taken up by the next.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from holo_infra.runtime.bundle import (
+    CONFIGURATION,
     Bundle,
     differing,
     nothing_of,
@@ -20,16 +22,20 @@ from holo_infra.runtime.bundle import (
 from holo_infra.runtime.events import Tell, quiet
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.files import fetch, put, remove
+from holo_infra.runtime.lock import locked
 from holo_infra.runtime.machine import Machine, succeed
 from holo_infra.runtime.readiness import Lacking, Waiting
 from holo_infra.runtime.record import RECORD, Applied, applied, read_record, write_record
 from holo_infra.runtime.requirements import check_machine
+from holo_infra.runtime.rules import RULES, compiled_table, live_table, remove_table
 from holo_infra.runtime.trouble import Trouble, troubles
-from holo_infra.runtime.units import states, systemctl
+from holo_infra.runtime.units import UnitState, forget_failures, order, states, systemctl
 from holo_infra.targets import Files
 
 RELOADS = "X-ReloadIfChanged=true"
 _STOP = 120.0
+_OURS = re.compile(rf"{CONFIGURATION}/[^\s\":]+")
+_FIREWALL = "holo-firewall.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +83,16 @@ def apply(
 
     What is not ready then is told, and the machine has its earlier state again, unless
     `keep_failed`. Raises Failure where nothing was changed: the machine cannot be reached or lacks
-    something, another fleet's host is there, files of others are in the way.
+    something, another fleet's host is there, files of others are in the way, another apply runs.
     """
     check_machine(machine, bundle)
+    with locked(machine):
+        return _apply(machine, bundle, timeout, tell, keep_failed=keep_failed)
+
+
+def _apply(
+    machine: Machine, bundle: Bundle, timeout: float, tell: Tell, *, keep_failed: bool
+) -> Outcome:
     record = read_record(machine)
     _check_identity(machine, bundle, record)
     found = fetch(machine, {*record.files, *bundle.files})
@@ -87,7 +100,9 @@ def apply(
     # What was changed by hand differs from what was applied, and is put right as well.
     present = replace(nothing_of(bundle), files=found, containers=record.containers)
     move = _between(present, bundle, record.unsettled)
-    move = replace(move, reloads=move.reloads or not record.is_settled)
+    restarted = tuple(sorted({*move.restarted, *_amended_rules(machine, present, bundle)}))
+    reloads = move.reloads or not record.is_settled
+    move = replace(move, restarted=restarted, reloads=reloads)
     outcome = Outcome(
         tuple(sorted({*move.written, *move.removed})), move.restarted, move.started, move.stopped
     )
@@ -103,13 +118,15 @@ def apply(
         try:
             _roll_back(machine, bundle, present, timeout, tell)
         except Failure as second:
+            first = failure.message if isinstance(failure, Failure) else "interrupted"
             hint = "the machine is left between two states: run apply again"
-            raise Failure(f"{failure or 'interrupted'}\nrolling back: {second}", hint) from None
+            raise Failure(f"{first}\nrolling back: {second.message}", hint) from None
         if isinstance(failure, Failure):
-            raise Failure(str(failure), "the earlier state is in place again") from None
+            news = f"{failure.message}\nrolled back: the earlier state is in place again"
+            raise Failure(news, failure.hint) from None
         raise
     if not lacking:
-        if record != applied(bundle):
+        if move.reloads or record != applied(bundle):
             write_record(machine, applied(bundle))
         return outcome
     if keep_failed:
@@ -117,6 +134,14 @@ def apply(
         return outcome
     left = _roll_back(machine, bundle, present, timeout, tell)
     return replace(outcome, rolled_back=True, not_restored=tuple(left))
+
+
+def _amended_rules(machine: Machine, present: Bundle, bundle: Bundle) -> list[str]:
+    """The firewall's unit, where the rules that hold are not those that it has loaded."""
+    rules = bundle.files.get(RULES)
+    if rules is None or present.files.get(RULES) != rules:
+        return []  # they are loaded anyway
+    return [_FIREWALL] if live_table(machine) != compiled_table(machine, str(rules)) else []
 
 
 def _check_identity(machine: Machine, bundle: Bundle, record: Applied) -> None:
@@ -147,7 +172,14 @@ def _check_way(machine: Machine, bundle: Bundle, record: Applied, found: Files) 
 def _between(old: Bundle, new: Bundle, unsettled: Iterable[str]) -> _Move:
     written = {path: new.files[path] for path in differing(old.files, new.files)}
     removed = tuple(sorted(path for path in old.files if path not in new.files))
-    restarted, started, stopped = _units(old.units, new.units, new.wanted, unsettled)
+    # Of a file that was changed by hand, the digest in its unit is no other.
+    readers = [
+        name
+        for name, text in new.units.items()
+        if not written.keys().isdisjoint(_OURS.findall(text))
+    ]
+    open_ = {*unsettled, *readers}
+    restarted, started, stopped = _units(old.units, new.units, new.wanted, open_)
     fresh = {*restarted, *started}
     for name in sorted(new.containers):
         unit = f"container@{name}.service"
@@ -188,50 +220,60 @@ def _go(machine: Machine, old: Bundle, new: Bundle, move: _Move) -> None:
         containers = {**old.containers, **new.containers}
         pending = Applied(new.fleet, new.host, files, containers, False, move.restarted)  # noqa: FBT003
         write_record(machine, pending)
-    _stop(machine, move.stopped)
+    _stop(machine, _host(move.stopped))
+    if RULES in move.removed:
+        remove_table(machine)
     put(machine, move.written)
     remove(machine, move.removed)
     if move.reloads:
         succeed(machine, [*systemctl(), "daemon-reload"])
     reloading = [n for n in _host(move.restarted) if RELOADS in new.units[n]]
     anew = [n for n in _host(move.restarted) if n not in reloading]
-    if reloading:
-        succeed(machine, [*systemctl(), "reload-or-restart", "--", *reloading], timeout=_STOP)
+    order(machine, "reload-or-restart", reloading, timeout=_STOP)
     # Restarts only what runs: what waits for a question goes on waiting.
-    if anew:
-        succeed(machine, [*systemctl(), "--no-block", "try-restart", "--", *anew])
-    if new.wanted:
-        succeed(machine, [*systemctl(), "--no-block", "start", "--", *new.wanted])
+    order(machine, "try-restart", anew)
+    forget_failures(machine, new.wanted)
+    order(machine, "start", new.wanted)
+    failures = []
     for name, units in _by_container((*move.restarted, *move.started, *move.stopped)).items():
         if name in new.containers:
-            _go_inside(machine, name, new, units, move)
+            try:
+                _go_inside(machine, name, new, units, move)
+            except Failure as failure:
+                if _container(machine, name).is_up:  # else it starts with its new units
+                    failures.append(failure.message)
+    if failures:
+        raise Failure("\n".join(failures))
+
+
+def _container(machine: Machine, name: str) -> UnitState:
+    unit = f"container@{name}.service"
+    return states(machine, [unit])[unit]
 
 
 def _go_inside(machine: Machine, name: str, new: Bundle, units: Sequence[str], move: _Move) -> None:
     """Starts anew what changed in a container that goes on running."""
-    inside = systemctl(name)
-    state = states(machine, [f"container@{name}.service"])[f"container@{name}.service"]
+    state = _container(machine, name)
+    if (
+        state.active == "activating"
+    ):  # it may have read the earlier files, and wait for what never is
+        order(machine, "restart", [state.name])
     if not state.is_up:
         return  # it starts with its new units
-    gone = [unit for unit in units if f"{name}/{unit}" in move.stopped]
-    if gone:
-        succeed(machine, [*inside, "stop", "--", *gone], timeout=_STOP)
-    succeed(machine, [*inside, "daemon-reload"])
+    wanted = new.containers[name].units
+    _stop(machine, [unit for unit in units if f"{name}/{unit}" in move.stopped], name)
+    succeed(machine, [*systemctl(name), "daemon-reload"])
     anew = [unit for unit in units if f"{name}/{unit}" in move.restarted]
-    if anew:
-        succeed(machine, [*inside, "--no-block", "try-restart", "--", *anew])
-    if wanted := new.containers[name].units:
-        succeed(machine, [*inside, "--no-block", "start", "--", *wanted])
+    order(machine, "try-restart", anew, name)
+    forget_failures(machine, wanted, name)
+    order(machine, "start", wanted, name)
 
 
-def _stop(machine: Machine, units: Iterable[str]) -> None:
-    gone = _host(units)
-    if gone:
-        known = states(machine, gone)
-        running = [name for name, state in known.items() if state.loaded]
-        if running:
-            succeed(machine, [*systemctl(), "stop", "--", *running], timeout=_STOP)
-            machine.run([*systemctl(), "reset-failed", "--", *running])
+def _stop(machine: Machine, units: Sequence[str], container: str | None = None) -> None:
+    """Stops units, as far as systemd knows them: it may never have read the file of one."""
+    known = states(machine, units, container)
+    order(machine, "stop", [n for n, s in known.items() if s.loaded], container, _STOP)
+    forget_failures(machine, units, container)
 
 
 def _wait(machine: Machine, bundle: Bundle, timeout: float, tell: Tell) -> list[Lacking]:
@@ -241,7 +283,8 @@ def _wait(machine: Machine, bundle: Bundle, timeout: float, tell: Tell) -> list[
         if one.container is not None and one.state in {"inactive", "failed"}:
             stopped.setdefault(one.container, []).append(one.unit)
     for container, units in stopped.items():  # by hand, in a container that runs
-        succeed(machine, [*systemctl(container), "--no-block", "start", "--", *units])
+        forget_failures(machine, units, container)
+        order(machine, "start", units, container)
     return waiting.until_ready(timeout)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -17,6 +18,8 @@ from holo_infra.targets.systemd import systemd
 UNITS = "/etc/systemd/system"
 CONFIGURATION = "/etc/holo"
 _WANTS = ".wants/"
+_MOUNTS = re.compile(r"--(?:bind|bind-ro|tmpfs|overlay|overlay-ro|inaccessible)=(?P<paths>.*)")
+_PATH = re.compile(r"(?:^|(?<=:))/[^:]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class ContainerFacts:
     needs: tuple[str, ...] = ()
     """Paths of its host that it sees."""
     forwards: dict[str, ForwardFacts] = field(default_factory=dict)
+    mounts: dict[str, str | None] = field(default_factory=dict)
+    """Its paths that are not those of its host: which path of the host it is, None if unknown."""
+
+    @property
+    def probed(self) -> list[str]:
+        """The units that ask whether services behind its forwards answer."""
+        return [one.ready for one in self.forwards.values() if one.ready is not None]
 
     @property
     def carriers(self) -> tuple[str, ...]:
@@ -141,6 +151,7 @@ def from_plain(told: dict[str, Any]) -> dict[str, ContainerFacts]:
                     key: ForwardFacts(**{**forward, "units": tuple(forward["units"])})
                     for key, forward in facts["forwards"].items()
                 },
+                facts.get("mounts", {}),
             )
             for name, facts in told.items()
         }
@@ -163,7 +174,11 @@ def _facts(name: str, options: ContainerOptions, files: Files) -> ContainerFacts
     address = options.address if private else None
     needs = {mount.source for mount in options.bind_mounts.values()} | {*options.secrets.values()}
     inside = wanted_of(files, units_folder(name))
-    return ContainerFacts(address, inside, tuple(sorted(needs)), forwards)
+    mounts: dict[str, str | None] = {"/var/lib": None}
+    mounts |= {path: mount.source for path, mount in options.bind_mounts.items()}
+    found = (_MOUNTS.match(argument) for argument in options.nspawn_args)
+    mounts |= {path: None for one in found if one for path in _PATH.findall(one["paths"])}
+    return ContainerFacts(address, inside, tuple(sorted(needs)), forwards, mounts)
 
 
 def _known(unit: str, files: Files) -> str | None:

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from holo_infra.lower import LoweredHost
-from holo_infra.runtime.bundle import CONFIGURATION, UNITS, Bundle
+from holo_infra.runtime.bundle import UNITS, Bundle
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.files import fetch
 from holo_infra.runtime.machine import Machine, succeed
-from holo_infra.runtime.record import read_record
+from holo_infra.runtime.record import RECORD, read_record
+from holo_infra.runtime.rules import RULES, compiled_table, live_table
 from holo_infra.runtime.units import UnitState, ask, states, systemctl
 from holo_infra.services.containers import LINK
 
-RULES = f"{CONFIGURATION}/firewall.nft"
-Kind = Literal["file", "unit", "namespace", "address", "rules", "service"]
+Kind = Literal["apply", "file", "unit", "namespace", "address", "rules", "service"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,10 @@ def drift(machine: Machine, bundle: Bundle, host: LoweredHost) -> list[Drift]:
     record = read_record(machine)
     if not record.files:
         raise Failure(f"{machine.name}: nothing was applied here", "run holo apply")
-    found = [*_files(machine, bundle, record.files), *_units(machine, bundle)]
+    found = []
+    if not record.is_settled:
+        found.append(Drift("apply", RECORD, "came to its end", "was cut off: run apply again"))
+    found += [*_files(machine, bundle, record.files), *_units(machine, bundle)]
     found += _links(machine, host)
     found += _rules(machine, bundle)
     found += _services(machine, bundle)
@@ -144,49 +147,20 @@ def _addresses(machine: Machine, command: list[str]) -> dict[str, list[str]]:
 
 
 def _rules(machine: Machine, bundle: Bundle) -> Iterator[Drift]:
-    """The live table beside the compiled one, which nftables reads in a namespace of no use."""
     wanted = bundle.files.get(RULES)
-    live = _table(machine, ["nft", "--json", "list", "table", "inet", "holo"])
+    live = live_table(machine)
     if wanted is None:
-        if live:
+        if live is not None:
             yield Drift("rules", "inet holo", "gone", "is there")
         return
-    assert isinstance(wanted, str)  # noqa: S101 - links are made for units only
-    # One network namespace for both, which ends with them.
-    both = "nft --file - && nft --json list table inet holo"
-    compiled = _table(machine, ["unshare", "--net", "sh", "-c", both], wanted.encode())
-    if not live:
+    if live is None:
         yield Drift("rules", "inet holo", "is there", "missing")
         return
-    for part in sorted(compiled.keys() - live.keys()):
+    compiled = compiled_table(machine, str(wanted))
+    for part in sorted(compiled - live):
         yield Drift("rules", _told(part), "is there", "missing")
-    for part in sorted(live.keys() - compiled.keys()):
+    for part in sorted(live - compiled):
         yield Drift("rules", _told(part), "gone", "is there")
-
-
-def _table(machine: Machine, command: list[str], script: bytes = b"") -> dict[str, Any]:
-    """The parts of a table, by what identifies them; nothing where there is no table."""
-    done = machine.run(command, stdin=script)
-    if done.returncode != 0:
-        if b"No such file or directory" in done.stderr:
-            return {}
-        told = done.stderr.decode(errors="replace").strip()
-        raise Failure(f"{machine.name}: nft: {told}")
-    return {
-        json.dumps(part, sort_keys=True): part
-        for part in map(_plain, json.loads(done.stdout)["nftables"])
-        if "metainfo" not in part and "table" not in part
-    }
-
-
-def _plain(part: Any) -> Any:  # noqa: ANN401 - JSON
-    """A part of a table without its handle, the elements of a set in order."""
-    if isinstance(part, dict):
-        made = {key: _plain(value) for key, value in part.items() if key not in {"handle", "index"}}
-        if isinstance(made.get("elem"), list):
-            made["elem"] = sorted(made["elem"], key=str)
-        return made
-    return [_plain(one) for one in part] if isinstance(part, list) else part
 
 
 def _told(part: str) -> str:

@@ -8,8 +8,9 @@ class Failure(Exception):  # noqa: N818 - it is told to people, and named in the
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
+        self.message = message
         self.hint = hint
 
     def __str__(self) -> str:
         hint = f"\n  hint: {self.hint}" if self.hint else ""
-        return f"{super().__str__()}{hint}"
+        return f"{self.message}{hint}"

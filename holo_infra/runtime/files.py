@@ -10,8 +10,9 @@ from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.machine import Machine, succeed
 from holo_infra.targets import Files, Link
 
-_MISSING = 1
-"""tar's status where something was not there, or changed while it was read."""
+_TAR = ["env", "LC_ALL=C", "tar"]
+"""Messages are read."""
+_MISSING = "Warning: Cannot stat: No such file or directory"
 
 
 def fetch(machine: Machine, paths: Iterable[str]) -> Files:
@@ -22,13 +23,23 @@ def fetch(machine: Machine, paths: Iterable[str]) -> Files:
     names = b"".join(f"{path}\0".encode() for path in sorted(paths))
     if not names:
         return {}
-    command = ["tar", "--create", "--absolute-names", "--no-recursion", "--ignore-failed-read"]
+    command = [*_TAR, "--create", "--absolute-names", "--no-recursion", "--ignore-failed-read"]
     command += ["--sparse-version=1.0", "--null", "--verbatim-files-from", "--files-from=-"]
     done = machine.run([*command, "--file=-"], stdin=names)
-    if done.returncode > _MISSING and not done.stdout:
-        raise Failure(f"{machine.name}: tar: {done.stderr.decode(errors='replace').strip()}")
+    told = done.stderr.decode(errors="replace").strip().splitlines()
+    told = [line for line in told if not line.endswith(_MISSING)]
+    if told or done.returncode != 0:
+        what = "\n  ".join(told) or f"status {done.returncode}"
+        raise Failure(f"{machine.name}: files cannot be read: {what}")
+    try:
+        return _unpacked(done.stdout)
+    except tarfile.TarError as error:
+        raise Failure(f"{machine.name}: files cannot be read: {error}") from None
+
+
+def _unpacked(packed: bytes) -> Files:
     found: Files = {}
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         for member in archive:
             if member.issym():
                 found[member.name] = Link(member.linkname)
@@ -57,7 +68,7 @@ def put(machine: Machine, files: Files) -> None:
                 data = content.encode()
                 member.size, member.mode = len(data), 0o644
                 archive.addfile(member, io.BytesIO(data))
-    command = ["tar", "--extract", "--file=-", "--directory=/", "--no-same-owner"]
+    command = [*_TAR, "--extract", "--file=-", "--directory=/", "--no-same-owner"]
     # Folders that are there, perhaps links of the owner's, stay as they are.
     command += [
         "--keep-directory-symlink",
@@ -66,6 +77,14 @@ def put(machine: Machine, files: Files) -> None:
         "--preserve-permissions",
     ]
     succeed(machine, command, stdin=packed.getvalue())
+
+
+def replace(machine: Machine, path: str, content: str) -> None:
+    """Write a file so that at any moment, be it one of a power failure, it is whole: old or new."""
+    new = f"{path}.new"
+    put(machine, {new: content})
+    succeed(machine, ["sync", new])
+    succeed(machine, ["mv", "--no-target-directory", new, path])
 
 
 def remove(machine: Machine, paths: Iterable[str]) -> None:

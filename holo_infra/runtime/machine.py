@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from subprocess import PIPE
 from typing import Protocol
 
 from holo_infra.runtime.failure import Failure
@@ -13,6 +14,8 @@ from vmtests import MachineError, NspawnMachine, Result
 TIMEOUT = 120.0
 """Seconds for a command; starting containers is asked for without waiting."""
 _LAST_LINES = 10
+_LONGEST = 1 << 16
+"""Bytes of words on a command line: sshd passes a command as one string, of 128 KiB at most."""
 
 
 class Machine(Protocol):
@@ -23,6 +26,12 @@ class Machine(Protocol):
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = TIMEOUT) -> Result:
         """Run a command. Raises Failure where the machine cannot be reached, or after `timeout`."""
+
+    def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command, all its streams pipes; its input ends with the way to the machine."""
+
+    def journal_of(self, container: str) -> str:
+        """The command by which a person sees what a container has logged."""
 
 
 def late(name: str, argv: Sequence[str], timeout: float) -> Failure:
@@ -47,6 +56,14 @@ class ThisComputer:
             raise late(self.name, argv, timeout) from None
         return Result(done.returncode, done.stdout, done.stderr)
 
+    def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command here."""
+        return subprocess.Popen(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+
+    def journal_of(self, container: str) -> str:
+        """Journalctl knows the containers of its computer."""
+        return f"journalctl --machine={container}"
+
 
 class LabMachine:
     """A machine of a lab."""
@@ -61,6 +78,32 @@ class LabMachine:
             return self._machine.execute(argv, timeout, stdin)
         except MachineError as error:
             raise Failure(str(error)) from None
+
+    def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command in it."""
+        try:
+            return self._machine.popen(argv, stdin=PIPE, stdout=PIPE, stderr=PIPE)
+        except MachineError as error:
+            raise Failure(str(error)) from None
+
+    def journal_of(self, container: str) -> str:
+        """The lab's own command."""
+        return f"holo logs {self.name}/{container}"
+
+
+def portions(words: Iterable[str]) -> Iterator[list[str]]:
+    """Words of a command in as many lots as it takes for none to be too long a command line."""
+    lot: list[str] = []
+    length = 0
+    for word in words:
+        size = len(shlex.quote(word).encode()) + 1
+        if lot and length + size > _LONGEST:
+            yield lot
+            lot, length = [], 0
+        lot.append(word)
+        length += size
+    if lot:
+        yield lot
 
 
 def succeed(

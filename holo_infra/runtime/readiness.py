@@ -10,13 +10,16 @@ from dataclasses import dataclass, field
 from holo_infra.runtime.bundle import ContainerFacts
 from holo_infra.runtime.events import Event, Tell
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.machine import Machine
+from holo_infra.runtime.machine import Machine, succeed
 from holo_infra.runtime.units import UnitState, ask, states
 
 AT_ONCE = 4
 """Containers that are looked into at a time."""
 POLL = 0.1
 """Seconds between two questions."""
+UNSTEADY = "up only just now"
+STEADY = 1.0
+"""Seconds for which a unit that may be about to fail again has to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class Waiting:
     begun: float = field(default_factory=time.monotonic)
     _told: dict[tuple[str | None, str], str] = field(default_factory=dict)
     _inside: dict[str, list[Lacking]] = field(default_factory=dict)
+    _doubtful: dict[tuple[str | None, str], UnitState] = field(default_factory=dict)
+    """Units that are up, and may be in a loop of failures and restarts."""
     _answering: set[str] = field(default_factory=set)
 
     def until_ready(self, timeout: float) -> list[Lacking]:
@@ -54,10 +59,13 @@ class Waiting:
         deadline = self.begun + timeout
         while True:
             asked = time.monotonic()
-            lacking = self.look()
+            lacking = self.look() or self._unsteady()
             now = time.monotonic()
             if not lacking or now > deadline or any(one.is_lost for one in lacking):
                 return lacking
+            if all(one.state == UNSTEADY for one in lacking):
+                time.sleep(STEADY)
+                continue
             # Questions cost the machine something too: a fifth of its time at most.
             time.sleep(min(max(POLL, 4 * (now - asked)), 1))
 
@@ -73,6 +81,20 @@ class Waiting:
         lacking += [one for found in inside for one in found]
         lacking += self._look_behind(up)
         return [one for one in lacking if one is not None]
+
+    def _unsteady(self) -> list[Lacking]:
+        """Units that are up since too short a time; they are asked again.
+
+        Not all of them: a unit that has not failed yet, in a container whose forwards all answer,
+        is taken at its word, so that an ordinary start does not wait.
+        """
+        if not self._doubtful:
+            return []
+        now = float(succeed(self.machine, ["cat", "/proc/uptime"]).split()[0])
+        young = [key for key, state in self._doubtful.items() if now - state.entered < STEADY]
+        for container, _ in young:
+            self._inside.pop(container or "", None)
+        return [Lacking(container, unit, UNSTEADY) for container, unit in young]
 
     def _look_inside(self, name: str) -> list[Lacking | None]:
         """A container that was whole once stays so while it is up; the rest is asked again."""
@@ -110,9 +132,17 @@ class Waiting:
 
     def _lacking(self, container: str | None, state: UnitState) -> Lacking | None:
         self._say(container, state.name, state.word, is_ready=state.is_up)
+        self._doubtful.pop((container, state.name), None)
         if state.is_up:
+            if state.sub == "running" and (state.restarts or not self._is_probed(container)):
+                self._doubtful[container, state.name] = state
             return None
         return Lacking(container, state.name, state.word, state.is_lost)
+
+    def _is_probed(self, container: str | None) -> bool:
+        """Whether as many services are asked for answers as there are units."""
+        facts = self.containers.get(container or "")
+        return facts is None or len(facts.probed) >= len(facts.units)
 
     def _say(self, container: str | None, unit: str, state: str, *, is_ready: bool) -> None:
         if self._told.get((container, unit)) != state:

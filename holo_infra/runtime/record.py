@@ -8,7 +8,7 @@ from typing import Any
 
 from holo_infra.runtime.bundle import Bundle, ContainerFacts, digest, from_plain, plain
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.files import fetch, put
+from holo_infra.runtime.files import fetch, replace
 from holo_infra.runtime.machine import Machine
 
 RECORD = "/etc/holo/applied.json"
@@ -69,4 +69,4 @@ def write_record(machine: Machine, record: Applied) -> None:
         "settled": record.is_settled,
         "unsettled": record.unsettled,
     }
-    put(machine, {RECORD: json.dumps(told, indent=1) + "\n"})
+    replace(machine, RECORD, json.dumps(told, indent=1) + "\n")

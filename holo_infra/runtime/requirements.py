@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from holo_infra.runtime.bundle import Bundle
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.machine import Machine, portions, succeed
 from holo_infra.runtime.watchers import check_watchers
 from nixgen.unitfile import parse
 
@@ -53,9 +53,11 @@ def check_machine(machine: Machine, bundle: Bundle) -> None:
 
 
 def _check_programs(machine: Machine, bundle: Bundle) -> None:
-    texts = {*bundle.units.values()}
-    texts |= {text for name in bundle.containers for text in bundle.inside(name).values()}
-    missing = _missing(machine, {program for text in texts for program in programs(text)})
+    wanted = {program for text in bundle.units.values() for program in programs(text)}
+    for name, facts in bundle.containers.items():
+        inside = {one for text in bundle.inside(name).values() for one in programs(text)}
+        wanted |= {path for one in inside if (path := _outside(one, facts.mounts)) is not None}
+    missing = _missing(machine, wanted)
     if missing:
         names = {path: path.rpartition("/")[2] for path in missing}
         packages = sorted({PACKAGES[name] for name in names.values() if name in PACKAGES})
@@ -85,12 +87,24 @@ def programs(unit: str) -> set[str]:
     return {program for program in first if program.startswith("/")}
 
 
+def _outside(path: str, mounts: Mapping[str, str | None]) -> str | None:
+    """The host's path of what a container has at a path; None where that cannot be known."""
+    over = [each for each in mounts if path == each or path.startswith(f"{each.rstrip('/')}/")]
+    if not over:
+        return path
+    target = max(over, key=len)
+    source = mounts[target]
+    return None if source is None else source.rstrip("/") + path.removeprefix(target.rstrip("/"))
+
+
 def _missing(machine: Machine, paths: Iterable[str]) -> list[str]:
     wanted = sorted(paths)
     if not wanted:
         return []
-    done = machine.run(["stat", "--dereference", "--format=%n", "--", *wanted])
-    there = {*done.stdout.decode().splitlines()}
+    there: set[str] = set()
+    for some in portions(wanted):
+        done = machine.run(["stat", "--dereference", "--format=%n", "--", *some])
+        there |= {*done.stdout.decode().splitlines()}
     return [path for path in wanted if path not in there]
 
 

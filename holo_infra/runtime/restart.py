@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from holo_infra.runtime.bundle import Bundle, ContainerFacts
 from holo_infra.runtime.events import Tell
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.machine import Machine
 from holo_infra.runtime.readiness import Waiting
 from holo_infra.runtime.trouble import Trouble, troubles
-from holo_infra.runtime.units import systemctl
+from holo_infra.runtime.units import order
 
 _LONG = 300.0
 
@@ -29,10 +29,9 @@ def restart(
         if service not in facts.units:
             known = ", ".join(facts.units) or "none"
             raise Failure(f"container {name} has no unit {unit}", f"units: {known}")
-        succeed(machine, [*systemctl(name), "restart", "--", service], timeout=_LONG)
-    elif containers:
-        units = [f"container@{name}.service" for name in containers]
-        succeed(machine, [*systemctl(), "restart", "--", *units], timeout=_LONG)
+        order(machine, "restart", [service], name, _LONG)
+    else:
+        order(machine, "restart", [f"container@{name}.service" for name in containers], None, _LONG)
     wanted = [f"container@{name}.service" for name in containers]
     wanted += [each for facts in containers.values() for each in facts.carriers]
     waiting = Waiting(machine, machine.name, tuple(wanted), containers, tell)

@@ -10,7 +10,9 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from subprocess import PIPE
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +21,9 @@ from holo_infra.runtime.machine import TIMEOUT, late
 from vmtests import Result
 
 _URL = re.compile(
-    r"ssh://(?:(?P<user>[^@/:\s-][^@/:\s]*)@)?(?P<host>[^@/:\s-][^@/:\s]*)(?::(?P<port>\d{1,5}))?/?"
+    r"ssh://(?:(?P<user>[^@/:\s-][^@/:\s]*)@)?"
+    r"(?:\[(?P<six>[\da-fA-F:.]+(?:%[\w.-]+)?)\]|(?P<host>[^@/:\s\[\]-][^@/:\s\[\]]*))"
+    r"(?::(?P<port>\d{1,5}))?/?"
 )
 _CONNECT = 15
 """Seconds for a connection to come about."""
@@ -59,7 +63,7 @@ class SshMachine:
             self._ssh += ["-l", found["user"]]
         if found["port"]:
             self._ssh += ["-p", found["port"]]
-        self._host = found["host"]
+        self._host = found["six"] or found["host"]
         self._as_root: list[str] = []
 
     def __enter__(self) -> Self:
@@ -81,22 +85,34 @@ class SshMachine:
     def close(self) -> None:
         """End the connection."""
         command = [*self._ssh, "-O", "exit", self._host]
-        subprocess.run(command, check=False, capture_output=True, timeout=_CONNECT)
+        # One that does not end ends by itself; what went wrong before is of more use.
+        with suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, check=False, capture_output=True, timeout=_CONNECT)
         shutil.rmtree(self._sockets, ignore_errors=True)
 
     def run(self, argv: Sequence[str], stdin: bytes = b"", timeout: float = TIMEOUT) -> Result:
         """Run a command there. Its words pass the login shell unharmed."""
-        command = [*self._ssh, self._host, "--", shlex.join([*self._as_root, *argv])]
         try:
             done = subprocess.run(
-                command, input=stdin, capture_output=True, timeout=timeout, check=False
+                self._there(argv), input=stdin, capture_output=True, timeout=timeout, check=False
             )
         except subprocess.TimeoutExpired:
             raise late(self.name, argv, timeout) from None
         if done.returncode == _LOST:
             told = done.stderr.decode(errors="replace").strip() or "the connection is lost"
-            raise Failure(f"{self.name}: {told}", f"try: ssh {self._host} true")
+            raise Failure(f"{self.name}: {told}", f"try: ssh {self.name} true")
         return Result(done.returncode, done.stdout, done.stderr)
+
+    def popen(self, argv: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start a command there."""
+        return subprocess.Popen(self._there(argv), stdin=PIPE, stdout=PIPE, stderr=PIPE)
+
+    def journal_of(self, container: str) -> str:
+        """Journalctl there."""
+        return f"journalctl --machine={container}"
+
+    def _there(self, argv: Sequence[str]) -> list[str]:
+        return [*self._ssh, self._host, "--", shlex.join([*self._as_root, *argv])]
 
     def _become_root(self) -> None:
         if self.run(["id", "-u"]).stdout.strip() != b"0":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from holo_infra.runtime.bundle import UNITS, ContainerFacts
 from holo_infra.runtime.failure import Failure
@@ -38,7 +38,8 @@ def status(machine: Machine, host: str) -> list[Row]:
     found = states(machine, _host_units(record))
     what = "running" if record.is_settled and record.files else "running, not as it should be"
     rows = [Row(host, None, None, MACHINE, what, None, 0, what == "running")]
-    rows += [_row(host, None, None, state) for name, state in found.items() if name == FIREWALL]
+    if FIREWALL in found:
+        rows.append(_firewall(machine, _row(host, None, None, found[FIREWALL])))
     ready = {
         forward.ready
         for name, facts in record.containers.items()
@@ -58,6 +59,13 @@ def status(machine: Machine, host: str) -> list[Row]:
 def off(host: str) -> Row:
     """The row of a host whose machine does not run."""
     return Row(host, None, None, MACHINE, "off", None, 0, False)  # noqa: FBT003
+
+
+def _firewall(machine: Machine, row: Row) -> Row:
+    """The row of the unit that loads the rules, which somebody else may have removed."""
+    if machine.run(["nft", "list", "table", "inet", "holo"]).returncode == 0:
+        return row
+    return replace(row, state="rules are gone", is_good=False)
 
 
 def _host_units(record: Applied) -> list[str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from holo_infra.runtime.bundle import Bundle, ForwardFacts
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.machine import Machine
+from holo_infra.runtime.machine import Machine, portions, succeed
 from holo_infra.runtime.readiness import Lacking
+from holo_infra.runtime.units import states, systemctl
 
 _LINES = 8
 _MOST = 12
@@ -31,7 +32,19 @@ class Trouble:
 def troubles(machine: Machine, lacking: Sequence[Lacking], bundle: Bundle) -> tuple[Trouble, ...]:
     """What is known about units that are not ready, those that failed before those that wait."""
     ordered = sorted(lacking, key=lambda one: (not one.is_lost, one.state == "no answer"))
+    ordered = [*_causes(machine, ordered), *ordered]
     return tuple(_trouble(machine, one, bundle) for one in ordered[:_MOST])
+
+
+def _causes(machine: Machine, lacking: Sequence[Lacking]) -> list[Lacking]:
+    """What has failed of the units that these cannot do without, and is not among these itself."""
+    down = [one.unit for one in lacking if one.container is None and one.state == "inactive"]
+    command = [*systemctl(), "show", "--value", "--property=BindsTo", "--property=Requires"]
+    needed = set()
+    for some in portions(down):
+        needed |= {*succeed(machine, [*command, "--", *some]).split()}
+    found = states(machine, sorted(needed - {one.unit for one in lacking}))
+    return [Lacking(None, name, s.word, is_lost=True) for name, s in found.items() if s.is_lost]
 
 
 def _trouble(machine: Machine, lacking: Lacking, bundle: Bundle) -> Trouble:
@@ -74,7 +87,7 @@ def _hint(
             f" stop that, or give the forward of {name} another host_port"
         )
     if lacking.state == "no answer" and forward is not None:
-        return f"the service behind this forward does not answer: holo logs …/{forward[0]}"
+        return f"the service behind this forward does not answer: {machine.journal_of(forward[0])}"
     hints = {
         r"Cannot assign requested address": "the machine does not have the address of `bind`",
         r"status=203/EXEC|Unable to locate executable": (

@@ -6,15 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.machine import TIMEOUT, Machine, portions, succeed
 
 _PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "NRestarts"),
     *("StateChangeTimestamp", "FragmentPath", "DropInPaths", "NeedDaemonReload", "UnitFileState"),
+    *("Job", "ActiveEnterTimestampMonotonic"),
 )
 _UNIT = re.compile(r"[\w@:.-]+\.service")
 _CHUNK = 200
-"""Units in one question: command lines have an end."""
+"""Units in one question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,10 @@ class UnitState:
     drop_ins: tuple[str, ...]
     is_stale: bool
     """Whether its file was changed and systemd has not read it again."""
+    has_job: bool
+    """Whether systemd is about to start or stop it."""
+    entered: float
+    """When it last became active, in seconds of the machine's clock since its boot."""
 
     @property
     def is_up(self) -> bool:
@@ -42,7 +47,7 @@ class UnitState:
     @property
     def is_lost(self) -> bool:
         """Whether it will not come up by itself."""
-        return not self.loaded or self.active == "failed"
+        return not self.loaded or (self.active == "failed" and not self.has_job)
 
     @property
     def word(self) -> str:
@@ -96,7 +101,32 @@ def _state(name: str, told: dict[str, str]) -> UnitState:
         told["FragmentPath"],
         tuple(told["DropInPaths"].split()),
         told["NeedDaemonReload"] == "yes",
+        bool(told.get("Job")),
+        int(told.get("ActiveEnterTimestampMonotonic") or 0) / 1e6,
     )
+
+
+def order(
+    machine: Machine,
+    verb: str,
+    units: Iterable[str],
+    container: str | None = None,
+    timeout: float | None = None,
+) -> None:
+    """Has systemd do something with units, and waits at most `timeout` seconds until it is done.
+
+    Without a time it is only begun. Raises Failure where systemd refuses, or fails in that time.
+    """
+    waits = ["--no-block"] if timeout is None else []
+    for some in portions(units):
+        command = [*systemctl(container), *waits, verb, "--", *some]
+        succeed(machine, command, timeout=timeout or TIMEOUT)
+
+
+def forget_failures(machine: Machine, units: Iterable[str], container: str | None = None) -> None:
+    """Lets systemd forget that units have failed: else that counts for what is started now."""
+    found = states(machine, units, container)
+    order(machine, "reset-failed", [n for n, s in found.items() if s.active == "failed"], container)
 
 
 def ask(machine: Machine, units: Sequence[str]) -> dict[str, bool]:
