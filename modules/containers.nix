@@ -280,6 +280,7 @@ in
                 "-${utils.escapeSystemdExecArgs [ ip "netns" "delete" name ]}"
               ];
               StandardOutput = "null";
+              StandardError = "journal";
               ExecStart = [
                 (utils.escapeSystemdExecArgs [ ip "netns" "add" name ])
                 (utils.escapeSystemdExecArgs [

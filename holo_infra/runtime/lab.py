@@ -135,6 +135,7 @@ class Lab:
         before anything is done, where another fleet runs here.
         """
         self.clear()
+        self._end_ending(tell)
         records = self.records.all("machines")
         if records and self.fleet not in {None, fleet}:
             raise Failure(
@@ -212,6 +213,15 @@ class Lab:
             with suppress(OSError):  # other labs are there
                 folder.rmdir()
 
+    def _end_ending(self, tell: Tell) -> None:
+        """Ends at once the machines that are about to go down, by a command that was killed."""
+        for host, record in self.records.all("machines").items():
+            if _is_going_down(attach(record)):
+                attach(record).kill()
+                sweep_after(record.get("machine"))
+                self.records.forget("machines", host)
+                tell(f"{host}: was going down")
+
     def _start(self, host: str, spec: HostSpec, switch: Switch) -> None:
         binds = {path: Path(source) for path, source in spec.binds.items()}
         machine = NspawnMachine(host, binds=binds, tree=Path(spec.tree) if spec.tree else None)
@@ -265,6 +275,15 @@ class Lab:
 
 def _spec(spec: HostSpec) -> Record:
     return json.loads(json.dumps(asdict(spec)))
+
+
+def _is_going_down(machine: NspawnMachine) -> bool:
+    """Whether a machine's systemd is stopping, or cannot be asked any more."""
+    try:
+        told = machine.execute(["systemctl", "is-system-running"], timeout=10).stdout.strip()
+    except MachineError:
+        return True
+    return told not in {b"running", b"degraded", b"starting", b"initializing"}
 
 
 def _other_root(record: Record, specs: Mapping[str, HostSpec]) -> bool:

@@ -152,6 +152,7 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
                     *clean,  # what a crash has left
                 ],
                 "StandardOutput": "null",  # nft tells what it finds
+                "StandardError": "journal",
                 "ExecStart": [
                     exec_line(ip, "netns", "add", name),
                     exec_line(
