@@ -78,15 +78,25 @@ def assert_nothing_left() -> None:
     assert found == []
 
 
-def killed_after(seconds: float, *words: str | Path) -> bool:
-    """Runs `holo` and kills it; whether it was still running."""
-    with subprocess.Popen(
-        [HOLO, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    ) as process:
-        time.sleep(seconds)
-        was_running = process.poll() is None
-        process.kill()
-    return was_running
+class Killer:
+    """Kills `holo` at moments drawn from how long it takes, as far as that is known."""
+
+    def __init__(self, seed: int, seconds: float) -> None:
+        self.killed = 0
+        self._rng = random.Random(seed)
+        self._seconds = seconds
+
+    def kill(self, *words: str | Path) -> None:
+        moment = self._rng.uniform(0.1, self._seconds)
+        with subprocess.Popen(
+            [HOLO, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            time.sleep(moment)
+            if process.poll() is None:
+                self.killed += 1
+            else:
+                self._seconds = moment  # it has come to its end before
+            process.kill()
 
 
 def assert_it_answers() -> None:
@@ -120,26 +130,24 @@ def down() -> None:
 def test_up_may_be_killed_at_any_moment(
     fleet: Path, seconds: tuple[float, float], half: int
 ) -> None:
-    rng = random.Random(half)
-    killed = 0
+    killer = Killer(half, seconds[0])
     for number in range(10):
-        killed += killed_after(rng.uniform(0.1, seconds[0]), "up", fleet)
+        killer.kill("up", fleet)
         if number % 2 == half:
             up(fleet)
         down()
-    assert killed > 5
+    assert killer.killed > 3
 
 
 def test_down_may_be_killed_at_any_moment(fleet: Path, seconds: tuple[float, float]) -> None:
-    rng = random.Random(2)
-    killed = 0
+    killer = Killer(2, seconds[1])
     for number in range(10):
         up(fleet)
-        killed += killed_after(rng.uniform(0.1, seconds[1]), "down", "--lab", NAME)
+        killer.kill("down", "--lab", NAME)
         if number % 2:
             up(fleet)
         down()
-    assert killed > 5
+    assert killer.killed > 3
 
 
 def processes() -> list[int]:
