@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -122,8 +121,8 @@ def report(rows: list[Row], runs: int) -> str:
 
 def aim(title: str, runs: list[float], at_most: float) -> str:
     """A row that compares with what was aimed at."""
-    held: Callable[[float], str] = lambda value: "yes" if value <= at_most else "no"  # noqa: E731
-    return f"| {title}: at most {at_most:g} s | {seconds(runs)} | {held(median(runs))} |"
+    holds = "yes" if median(runs) <= at_most else "no"
+    return f"| {title}: at most {at_most:g} s | {seconds(runs)} | {holds} |"
 
 
 def seconds(runs: list[float]) -> str:

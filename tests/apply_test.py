@@ -439,6 +439,17 @@ def test_a_service_that_does_not_answer_is_told_with_a_command_that_reaches_its_
     assert "does not answer: journalctl --machine=holochain0\n" in done.stderr
 
 
+def test_a_unit_that_fails_again_and_again_is_not_ready(applied: Server, fleet: Path) -> None:
+    failing = 'exec_start=["sh", "-c", "sleep 0.8; exit 1"]'
+    # Up for nearly all of the time: whenever one looks.
+    looping = with_unit(fleet, f'{failing}, settings={{"RestartSec": "50ms"}}')
+    done = run("apply", looping, "alpha", *applied.to, "--timeout", "5")
+    assert done.returncode == 1
+    assert "not ready: alpha  holochain0/more.service" in done.stderr
+    assert "rolled back: the earlier state is in place again" in done.stderr
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
 def test_a_container_that_hangs_while_it_starts_takes_the_unit_that_is_mended(
     applied: Server,
     fleet: Path,

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from holo_infra.cli.arguments import seconds
 from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet
-from holo_infra.cli.labs import Progress
 from holo_infra.cli.output import say, warned
-from holo_infra.cli.up import summary
+from holo_infra.cli.progress import Progress, summary
 from holo_infra.runtime.apply import apply
 from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.machine import Machine, ThisComputer
@@ -48,7 +47,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def machine_of(options: argparse.Namespace) -> Iterator[Machine]:
+def reached(options: argparse.Namespace) -> Iterator[Machine]:
     """The machine that the options name."""
     if options.to is None:
         yield ThisComputer()
@@ -70,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     compiled = compiled_host(options)
     bundle = make_bundle(compiled.lowered, options.host)
     progress = Progress()
-    with machine_of(options) as machine:
+    with reached(options) as machine:
         try:
             outcome = apply(machine, bundle, options.timeout, progress.event)
         finally:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from holo_infra.cli.labs import Progress, add_lab
+from holo_infra.cli.labs import add_lab
 from holo_infra.cli.output import say
+from holo_infra.cli.progress import Progress
 from holo_infra.runtime.labs import labs, locked, remains, the_lab, tidy
 
 

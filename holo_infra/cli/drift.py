@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sys
 
-from holo_infra.cli.apply import add_machine, compiled_host, machine_of
+from holo_infra.cli.apply import add_machine, compiled_host, reached
 from holo_infra.cli.fleet import add_fleet
 from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.drift import drift
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     """
     compiled = compiled_host(options)
     bundle = make_bundle(compiled.lowered, options.host)
-    with machine_of(options) as machine:
+    with reached(options) as machine:
         found = drift(machine, bundle, compiled.lowered.hosts[options.host])
     if options.format == "json":
         sys.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")

@@ -15,6 +15,8 @@ from holo_infra.runtime.lab import Lab
 from holo_infra.runtime.labs import the_lab
 from holo_infra.runtime.logs import Entry, Journal, follow, recent
 from holo_infra.runtime.machine import LabMachine
+from holo_infra.runtime.units import service
+from holo_infra.services.containers import container_unit
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,14 +48,14 @@ def _journals(lab: Lab, text: str | None) -> list[Journal]:
     if place is not None and place.container is not None:
         machine, known = lab.machine(place.host), machine_of(lab, place)
         (facts,) = containers_of(known, place).values()
-        if place.unit is not None and _service(place.unit) not in facts.units:
+        if place.unit is not None and service(place.unit) not in facts.units:
             names = ", ".join(facts.units) or "none"
             message = f"container {place.container} has no unit {place.unit}"
             raise Failure(message, f"units: {names}")
         journal = Journal(machine, place.host, place.container, place.unit)
         if not journal.leader():
             say(f"{text} is not running; this is what its host says of it")
-            return [Journal(machine, place.host, None, f"container@{place.container}.service")]
+            return [Journal(machine, place.host, None, container_unit(place.container))]
         return [journal]
     hosts = [place.host] if place is not None else lab.hosts
     found = []
@@ -66,10 +68,6 @@ def _journals(lab: Lab, text: str | None) -> list[Journal]:
         ]
         found += [journal for journal in inside if journal.leader()]
     return found
-
-
-def _service(unit: str) -> str:
-    return unit if "." in unit else f"{unit}.service"
 
 
 def _tell(entry: Entry) -> None:

@@ -6,8 +6,9 @@ import argparse
 
 from holo_infra.cli.arguments import seconds
 from holo_infra.cli.exec import enter
-from holo_infra.cli.labs import Progress, add_lab, containers_of, machine_of, read_place
+from holo_infra.cli.labs import add_lab, containers_of, machine_of, read_place
 from holo_infra.cli.output import say
+from holo_infra.cli.progress import Progress
 from holo_infra.runtime.labs import the_lab
 from holo_infra.runtime.restart import restart
 

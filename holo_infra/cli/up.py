@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from holo_infra.check.listeners import ANY
 from holo_infra.cli.arguments import seconds
 from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet
-from holo_infra.cli.labs import Progress
-from holo_infra.cli.output import counted, say, warned
+from holo_infra.cli.output import say, warned
+from holo_infra.cli.progress import Progress, summary
 from holo_infra.runtime.apply import Outcome, apply
 from holo_infra.runtime.bundle import Bundle, make_bundle
 from holo_infra.runtime.failure import Failure
@@ -132,18 +133,6 @@ def _apply(
     return at_once(one, bundles)
 
 
-def summary(outcome: Outcome) -> str:
-    """What an apply did, on a line."""
-    parts = {
-        "started": outcome.started,
-        "restarted": outcome.restarted,
-        "stopped": outcome.stopped,
-    }
-    told = [f"{counted(len(units), 'unit')} {done}" for done, units in parts.items() if units]
-    state = "ready" if not outcome.troubles else "not ready"
-    return f"{state}; {', '.join(told) or 'no change'}"
-
-
 def _specs(compiled: Compiled, binds: Sequence[str], tree: Path | None) -> dict[str, HostSpec]:
     if tree is not None and not (tree / "usr").is_dir():
         raise Failure(f"{tree}: no root of a machine", "give a folder that has usr and etc")
@@ -204,19 +193,19 @@ def _publication(text: str, compiled: Compiled) -> _Publication:
     port, colon, leads_to = text.rpartition(":")
     if colon and not (port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT):
         raise Failure(f"--publish {text}: {port} is no port", "write a number from 0 to 65535")
-    parts = leads_to.split("/")
     known = {
         f"{host}/{name}/{key}": (forward, compiled.allocation.hosts[host].containers[name])
         for host, of in compiled.fleet.hosts.items()
         for name, container in of.containers.items()
         for key, forward in container.forwards.items()
     }
-    if len(parts) != 3 or leads_to not in known:  # noqa: PLR2004 - host, container, forward
+    if leads_to not in known:
         listed = ", ".join(list(known)[:6]) or "none"
         raise Failure(f"--publish {text}: the fleet has no such forward", f"forwards: {listed}")
     forward, numbers = known[leads_to]
     if forward.protocol != "tcp":
         raise Failure(f"--publish {text}: only TCP can be published")
-    host_port = numbers.forwards[parts[2]].host_port
-    address = "127.0.0.1" if forward.bind == "0.0.0.0" else forward.bind  # noqa: S104
+    host_port = numbers.forwards[leads_to.rpartition("/")[2]].host_port
+    # What listens on all addresses is reached by this one.
+    address = "127.0.0.1" if forward.bind == ANY else forward.bind
     return _Publication(int(port) if colon else host_port, leads_to, address, host_port)

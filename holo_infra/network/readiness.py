@@ -11,6 +11,7 @@ from typing import Any
 from holo_infra.model.options import ContainerOptions, ForwardOptions, Holo
 from holo_infra.network.names import ready_name
 from holo_infra.network.probes import can_be_asked, once
+from holo_infra.services.containers import container_unit
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from nixgen import all_, concat, define, each, if_, only_if, text, when
 from nixgen.systemd import unit
@@ -43,7 +44,7 @@ def _question(
     forward: str,
     f: ForwardOptions,
 ) -> dict[str, Any]:
-    machine = text("container@", container, ".service")
+    machine = container_unit(container)
     beyond = f.engine == "nftables"
     return unit(
         text("Whether ", forward, " of container ", container, " is ready"),

@@ -13,7 +13,7 @@ from holo_infra.model.options import ContainerOptions, ForwarderOptions, Forward
 from holo_infra.network.names import forward_name
 from holo_infra.network.probes import SOCAT, until_ready
 from holo_infra.network.sockets import BACKLOG, HALF_CLOSED
-from holo_infra.services.containers import IDENTITY
+from holo_infra.services.containers import IDENTITY, container_unit
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from nixgen import (
     all_,
@@ -78,7 +78,7 @@ def socat(cfg: Holo) -> dict[str, Any]:
 
 
 def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions) -> dict[str, Any]:
-    machine = named("machine", text("container@", container, ".service"))
+    machine = named("machine", container_unit(container))
     return unit(
         text("Forward ", forward, " of container ", container),
         unit_config=NO_START_LIMIT,

@@ -14,6 +14,7 @@ from holo_infra.model.names import Engine
 from holo_infra.model.options import ContainerOptions, ForwardOptions, Holo
 from holo_infra.network.names import forward_name, forward_units
 from holo_infra.network.probes import until_ready
+from holo_infra.services.containers import container_unit
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from nixgen import all_, each, only_if, text
 from nixgen.systemd import section, unit
@@ -95,7 +96,7 @@ def proxies(
 
 
 def _socket(container: str, forward: str, f: ForwardOptions) -> dict[str, Any]:
-    machine = text("container@", container, ".service")
+    machine = container_unit(container)
     return unit(
         text("Forward ", forward, " of container ", container),
         # Without the dependencies that sockets have: these come before what containers come after.
@@ -126,7 +127,7 @@ def _service(
     f: ForwardOptions,
     proxy: Proxy,
 ) -> dict[str, Any]:
-    machine = text("container@", container, ".service")
+    machine = container_unit(container)
     socket, _ = forward_units(engine, container, forward)
     return unit(
         text("Proxy of forward ", forward, " of container ", container),

@@ -1,6 +1,6 @@
 """Puts a host's bundle on a machine: what changed is started anew, what is gone is stopped.
 
-A machine's state goes from one bundle to another by `_move`; a roll-back is the same in the other
+A machine's state goes from one bundle to another by `_go`; a roll-back is the same in the other
 direction. The record on the machine says from the first change to the last which units are not yet
 settled, so that a run that was cut off is taken up by the next.
 """
@@ -30,20 +30,18 @@ from holo_infra.runtime.requirements import check_machine
 from holo_infra.runtime.rules import RULES, compiled_table, live_table, remove_table
 from holo_infra.runtime.trouble import Trouble, troubles
 from holo_infra.runtime.units import UnitState, forget_failures, order, states, systemctl
+from holo_infra.services.containers import FIREWALL, container_unit, namespace_unit
 from holo_infra.targets import Files
 
 RELOADS = "X-ReloadIfChanged=true"
 _STOP = 120.0
 _OURS = re.compile(rf"{CONFIGURATION}/[^\s\":]+")
-_FIREWALL = "holo-firewall.service"
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How an apply ended."""
 
-    changed: tuple[str, ...]
-    """Paths that were written or removed."""
     restarted: tuple[str, ...]
     """Units that were there and were started anew; those of a container as `container/unit`."""
     started: tuple[str, ...]
@@ -103,9 +101,7 @@ def _apply(
     restarted = tuple(sorted({*move.restarted, *_amended_rules(machine, present, bundle)}))
     reloads = move.reloads or not record.is_settled
     move = replace(move, restarted=restarted, reloads=reloads)
-    outcome = Outcome(
-        tuple(sorted({*move.written, *move.removed})), move.restarted, move.started, move.stopped
-    )
+    outcome = Outcome(move.restarted, move.started, move.stopped)
     lacking: list[Lacking] = []
     try:
         _go(machine, present, bundle, move)
@@ -141,7 +137,7 @@ def _amended_rules(machine: Machine, present: Bundle, bundle: Bundle) -> list[st
     rules = bundle.files.get(RULES)
     if rules is None or present.files.get(RULES) != rules:
         return []  # they are loaded anyway
-    return [_FIREWALL] if live_table(machine) != compiled_table(machine, str(rules)) else []
+    return [FIREWALL] if live_table(machine) != compiled_table(machine, str(rules)) else []
 
 
 def _check_identity(machine: Machine, bundle: Bundle, record: Applied) -> None:
@@ -182,9 +178,9 @@ def _between(old: Bundle, new: Bundle, unsettled: Iterable[str]) -> _Move:
     restarted, started, stopped = _units(old.units, new.units, new.wanted, open_)
     fresh = {*restarted, *started}
     for name in sorted(new.containers):
-        unit = f"container@{name}.service"
+        unit = container_unit(name)
         # With the container everything in it starts anew.
-        if unit not in fresh and f"netns-{name}.service" not in fresh and name in old.containers:
+        if unit not in fresh and namespace_unit(name) not in fresh and name in old.containers:
             folder = units_folder(name)
             mark = f"{name}/"
             parts = _units(
@@ -218,8 +214,8 @@ def _go(machine: Machine, old: Bundle, new: Bundle, move: _Move) -> None:
     if move.reloads:
         files = {**applied(old).files, **applied(new).files}
         containers = {**old.containers, **new.containers}
-        pending = Applied(new.fleet, new.host, files, containers, False, move.restarted)  # noqa: FBT003
-        write_record(machine, pending)
+        record = Applied(new.fleet, new.host, files, containers)
+        write_record(machine, replace(record, is_settled=False, unsettled=move.restarted))
     _stop(machine, _host(move.stopped))
     if RULES in move.removed:
         remove_table(machine)
@@ -247,16 +243,15 @@ def _go(machine: Machine, old: Bundle, new: Bundle, move: _Move) -> None:
 
 
 def _container(machine: Machine, name: str) -> UnitState:
-    unit = f"container@{name}.service"
+    unit = container_unit(name)
     return states(machine, [unit])[unit]
 
 
 def _go_inside(machine: Machine, name: str, new: Bundle, units: Sequence[str], move: _Move) -> None:
     """Starts anew what changed in a container that goes on running."""
     state = _container(machine, name)
-    if (
-        state.active == "activating"
-    ):  # it may have read the earlier files, and wait for what never is
+    if state.active == "activating":
+        # It may have read the earlier files, and wait for what never is.
         order(machine, "restart", [state.name])
     if not state.is_up:
         return  # it starts with its new units

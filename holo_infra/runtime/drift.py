@@ -15,7 +15,7 @@ from holo_infra.runtime.machine import Machine, succeed
 from holo_infra.runtime.record import RECORD, read_record
 from holo_infra.runtime.rules import RULES, compiled_table, live_table
 from holo_infra.runtime.units import UnitState, ask, states, systemctl
-from holo_infra.services.containers import LINK
+from holo_infra.services.containers import LINK, container_unit
 
 Kind = Literal["apply", "file", "unit", "namespace", "address", "rules", "service"]
 
@@ -60,11 +60,12 @@ def _units(machine: Machine, bundle: Bundle) -> Iterator[Drift]:
     drop_ins = _drop_ins(machine)
     found = states(machine, bundle.units)
     for state in found.values():
-        yield from _unit("", state, state.name in bundle.wanted, drop_ins.get(state.name, []))
+        ways = drop_ins.get(state.name, [])
+        yield from _unit("", state, ways, is_wanted=state.name in bundle.wanted)
     for name, facts in bundle.containers.items():
-        if found[f"container@{name}.service"].is_up:  # else that is told
+        if found[container_unit(name)].is_up:  # else that is told
             for state in states(machine, bundle.inside(name), name).values():
-                yield from _unit(f"{name}/", state, state.name in facts.units, [])
+                yield from _unit(f"{name}/", state, [], is_wanted=state.name in facts.units)
     command = [*systemctl(), "list-units", "--plain", "--no-legend"]
     listed = succeed(machine, [*command, "container@*", "netns-*.service"])
     for line in listed.splitlines():
@@ -76,8 +77,9 @@ def _units(machine: Machine, bundle: Bundle) -> Iterator[Drift]:
 def _unit(
     place: str,
     state: UnitState,
-    is_wanted: bool,  # noqa: FBT001 - private, and called twice
     drop_ins: list[str],
+    *,
+    is_wanted: bool,
 ) -> Iterator[Drift]:
     name = f"{place}{state.name}"
     if not state.loaded:
@@ -173,12 +175,7 @@ def _told(part: str) -> str:
 
 
 def _services(machine: Machine, bundle: Bundle) -> Iterator[Drift]:
-    ready = [
-        forward.ready
-        for facts in bundle.containers.values()
-        for forward in facts.forwards.values()
-        if forward.ready is not None
-    ]
+    ready = [unit for facts in bundle.containers.values() for unit in facts.probed]
     for unit, answers in ask(machine, ready).items():
         if not answers:
             yield Drift("service", unit, "answers", "no answer")

@@ -30,7 +30,8 @@ LABS = Path("/run/holo/labs")
 SHUTDOWN = 20.0
 """Seconds for a machine to power off before its plug is pulled."""
 _UPLINK = "uplink"
-Tell = Callable[[str], None]
+Say = Callable[[str], None]
+"""Takes a line for whoever watches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +129,14 @@ class Lab:
             if not is_open(record) or record["leads_to"].partition("/")[0] not in hosts:
                 self.records.forget("ports", port)
 
-    def boot(self, fleet: str, specs: Mapping[str, HostSpec], tell: Tell) -> None:
+    def boot(self, fleet: str, specs: Mapping[str, HostSpec], say: Say) -> None:
         """Starts the machines of these hosts that do not run as they should, and ends the others.
 
-        `tell` gets a line for each. Raises Failure where one does not start; the others run; and,
+        `say` gets a line for each. Raises Failure where one does not start; the others run; and,
         before anything is done, where another fleet runs here.
         """
         self.clear()
-        self._end_ending(tell)
+        self._end_ending(say)
         records = self.records.all("machines")
         if records and self.fleet not in {None, fleet}:
             raise Failure(
@@ -152,11 +153,11 @@ class Lab:
         def end(host: str) -> None:
             self._end(host)
             why = "" if host in surplus else ", for it sees other files; what it kept is gone"
-            tell(f"{host}: off{why}")
+            say(f"{host}: off{why}")
 
         def start(host: str) -> None:
             self._start(host, specs[host], switch)
-            tell(f"{host}: booted")
+            say(f"{host}: booted")
 
         at_once(end, [*surplus, *stale])
         is_new = not self.records.all("switches")
@@ -193,12 +194,12 @@ class Lab:
         for port in self.records.all("ports").keys() - {str(port) for port in ports}:
             self._withdraw(port)
 
-    def down(self, tell: Tell) -> None:
+    def down(self, say: Say) -> None:
         """Ends everything of it, and removes its folder."""
 
         def end(host: str) -> None:
             self._end(host)
-            tell(f"{host}: off")
+            say(f"{host}: off")
 
         self.clear()
         self.keep_published(())
@@ -213,14 +214,12 @@ class Lab:
             with suppress(OSError):  # other labs are there
                 folder.rmdir()
 
-    def _end_ending(self, tell: Tell) -> None:
+    def _end_ending(self, say: Say) -> None:
         """Ends at once the machines that are about to go down, by a command that was killed."""
         for host, record in self.records.all("machines").items():
             if _is_going_down(attach(record)):
-                attach(record).kill()
-                sweep_after(record.get("machine"))
-                self.records.forget("machines", host)
-                tell(f"{host}: was going down")
+                self._end(host, patience=0)
+                say(f"{host}: was going down")
 
     def _start(self, host: str, spec: HostSpec, switch: Switch) -> None:
         binds = {path: Path(source) for path, source in spec.binds.items()}
@@ -244,13 +243,13 @@ class Lab:
             for address in spec.beyond:
                 machine.succeed(["ip", "route", "add", f"{address}/32", "dev", _UPLINK])
 
-    def _end(self, host: str) -> None:
+    def _end(self, host: str, patience: float = SHUTDOWN) -> None:
         for port, told in self.records.all("ports").items():
             if told["leads_to"].partition("/")[0] == host:
                 self._withdraw(port)
         record = self.records.all("machines")[host]
         with suppress(MachineError):  # it is off, or was off before
-            attach(record).shutdown(SHUTDOWN)
+            attach(record).shutdown(patience)
         sweep_after(record.get("machine"))
         self.records.forget("machines", host)
 

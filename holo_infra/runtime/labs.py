@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.lab import LABS, Lab, Tell
+from holo_infra.runtime.lab import LABS, Lab, Say
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
 
@@ -41,8 +41,8 @@ def the_lab(name: str | None) -> Lab:
 
 
 @contextmanager
-def locked(name: str, tell: Tell) -> Iterator[Lab]:
-    """The lab of this name, made where there is none; `tell` hears of it where others have it."""
+def locked(name: str, say: Say) -> Iterator[Lab]:
+    """The lab of this name, made where there is none; `say` hears of it where others have it."""
     _check_root()
     if not _NAME.fullmatch(name):
         raise Failure(
@@ -58,7 +58,7 @@ def locked(name: str, tell: Tell) -> Iterator[Lab]:
             try:
                 fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                tell(f"lab {name}: waiting for another command to end")
+                say(f"lab {name}: waiting for another command to end")
                 fcntl.flock(folder, fcntl.LOCK_EX)
             if _is_at(folder, lab):
                 yield from _whole(lab)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from holo_infra.runtime.failure import Failure
@@ -113,14 +114,12 @@ class _Follower(threading.Thread):
         self._ended = threading.Event()
 
     def run(self) -> None:
-        try:
+        with suppress(Failure, MachineError):  # the host is off
             while not self._ended.is_set():
                 if leader := self._journal.leader():
                     self._read_while(leader)
                 self._from = []  # the next one is another journal
                 self._ended.wait(_AGAIN)
-        except (Failure, MachineError):
-            pass  # the host is off
         self._entries.put(None)
 
     def end(self) -> None:

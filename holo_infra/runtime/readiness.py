@@ -12,6 +12,7 @@ from holo_infra.runtime.events import Event, Tell
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.machine import Machine, succeed
 from holo_infra.runtime.units import UnitState, ask, states
+from holo_infra.services.containers import container_unit
 
 AT_ONCE = 4
 """Containers that are looked into at a time."""
@@ -50,7 +51,7 @@ class Waiting:
     begun: float = field(default_factory=time.monotonic)
     _told: dict[tuple[str | None, str], str] = field(default_factory=dict)
     _inside: dict[str, list[Lacking]] = field(default_factory=dict)
-    _doubtful: dict[tuple[str | None, str], UnitState] = field(default_factory=dict)
+    _doubtful: set[tuple[str | None, str]] = field(default_factory=set)
     """Units that are up, and may be in a loop of failures and restarts."""
     _answering: set[str] = field(default_factory=set)
 
@@ -73,7 +74,7 @@ class Waiting:
         """What is not ready now."""
         found = states(self.machine, self.wanted)
         lacking = [self._lacking(None, state) for state in found.values()]
-        up = {name for name in self.containers if found[f"container@{name}.service"].is_up}
+        up = {name for name in self.containers if found[container_unit(name)].is_up}
         for name in self.containers.keys() - up:
             self._inside.pop(name, None)
         with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
@@ -90,11 +91,20 @@ class Waiting:
         """
         if not self._doubtful:
             return []
+        # Before they are asked: however long that takes, it makes none of them older.
         now = float(succeed(self.machine, ["cat", "/proc/uptime"]).split()[0])
-        young = [key for key, state in self._doubtful.items() if now - state.entered < STEADY]
-        for container, _ in young:
-            self._inside.pop(container or "", None)
-        return [Lacking(container, unit, UNSTEADY) for container, unit in young]
+        doubtful: dict[str | None, list[str]] = {}
+        for container, unit in self._doubtful:
+            doubtful.setdefault(container, []).append(unit)
+        young = [
+            Lacking(container, state.name, UNSTEADY)
+            for container, units in doubtful.items()
+            for state in states(self.machine, units, container).values()
+            if not state.is_up or now - state.entered < STEADY
+        ]
+        for one in young:
+            self._inside.pop(one.container or "", None)
+        return young
 
     def _look_inside(self, name: str) -> list[Lacking | None]:
         """A container that was whole once stays so while it is up; the rest is asked again."""
@@ -111,13 +121,8 @@ class Waiting:
 
     def _look_behind(self, up: set[str]) -> list[Lacking | None]:
         """Asks services behind forwards, those that have not answered yet."""
-        asked = {
-            forward.ready: (name, key)
-            for name, facts in self.containers.items()
-            for key, forward in facts.forwards.items()
-            if forward.ready is not None
-        }
-        now = [unit for unit, (name, _) in asked.items() if name in up]
+        asked = {unit: name for name, facts in self.containers.items() for unit in facts.probed}
+        now = [unit for unit, name in asked.items() if name in up]
         self._answering &= set(now)
         answers = ask(self.machine, [unit for unit in now if unit not in self._answering])
         lacking: list[Lacking | None] = []
@@ -132,10 +137,10 @@ class Waiting:
 
     def _lacking(self, container: str | None, state: UnitState) -> Lacking | None:
         self._say(container, state.name, state.word, is_ready=state.is_up)
-        self._doubtful.pop((container, state.name), None)
+        self._doubtful.discard((container, state.name))
         if state.is_up:
             if state.sub == "running" and (state.restarts or not self._is_probed(container)):
-                self._doubtful[container, state.name] = state
+                self._doubtful.add((container, state.name))
             return None
         return Lacking(container, state.name, state.word, state.is_lost)
 

@@ -10,10 +10,10 @@ from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.machine import Machine
 from holo_infra.runtime.record import Applied, read_record
 from holo_infra.runtime.units import UnitState, ask, states
+from holo_infra.services.containers import FIREWALL, container_unit
 
 MACHINE = "machine"
 """What the row of a host itself says in place of a unit."""
-FIREWALL = "holo-firewall.service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +40,11 @@ def status(machine: Machine, host: str) -> list[Row]:
     rows = [Row(host, None, None, MACHINE, what, None, 0, what == "running")]
     if FIREWALL in found:
         rows.append(_firewall(machine, _row(host, None, None, found[FIREWALL])))
-    ready = {
-        forward.ready
-        for name, facts in record.containers.items()
-        if found[_unit(name)].is_up
-        for forward in facts.forwards.values()
-        if forward.ready is not None
-    }
-    answers = ask(machine, sorted(ready))
+    up = {name for name in record.containers if found[container_unit(name)].is_up}
+    answers = ask(machine, [unit for name in sorted(up) for unit in record.containers[name].probed])
     for name, facts in sorted(record.containers.items()):
-        rows.append(_row(host, name, facts.address, found[_unit(name)]))
-        if found[_unit(name)].is_up:
+        rows.append(_row(host, name, facts.address, found[container_unit(name)]))
+        if name in up:
             rows += _inside(machine, host, name, facts)
         rows += _forwards(host, name, facts, found, answers)
     return rows
@@ -58,7 +52,7 @@ def status(machine: Machine, host: str) -> list[Row]:
 
 def off(host: str) -> Row:
     """The row of a host whose machine does not run."""
-    return Row(host, None, None, MACHINE, "off", None, 0, False)  # noqa: FBT003
+    return Row(host, None, None, MACHINE, "off", None, 0, is_good=False)
 
 
 def _firewall(machine: Machine, row: Row) -> Row:
@@ -70,14 +64,10 @@ def _firewall(machine: Machine, row: Row) -> Row:
 
 def _host_units(record: Applied) -> list[str]:
     forwards = {unit for facts in record.containers.values() for unit in facts.carriers}
-    own = {_unit(name) for name in record.containers} | forwards
+    own = {container_unit(name) for name in record.containers} | forwards
     if f"{UNITS}/{FIREWALL}" in record.files:
         own.add(FIREWALL)
     return sorted(own)
-
-
-def _unit(container: str) -> str:
-    return f"container@{container}.service"
 
 
 def _inside(machine: Machine, host: str, name: str, facts: ContainerFacts) -> Iterator[Row]:

@@ -79,9 +79,13 @@ def _hint(
     forward: tuple[str, ForwardFacts] | None,
 ) -> str:
     text = "\n".join(lines)
-    if forward is not None and "Address already in use" in text:
+    # systemd opens a socket in a process of its own, whose message may come after its end.
+    is_taken = "Address already in use" in text
+    if forward is not None and (is_taken or "listening socket" in text):
         name, facts = forward
         holder = _holder(machine, facts)
+        is_taken = is_taken or holder != ""
+    if forward is not None and is_taken:
         return (
             f"port {facts.port} of {facts.bind} is taken{holder}:"
             f" stop that, or give the forward of {name} another host_port"

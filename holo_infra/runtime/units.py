@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from holo_infra.runtime.machine import TIMEOUT, Machine, portions, succeed
 
 _PROPERTIES = (
-    *("Id", "LoadState", "ActiveState", "SubState", "Result", "Type", "NRestarts"),
-    *("StateChangeTimestamp", "FragmentPath", "DropInPaths", "NeedDaemonReload", "UnitFileState"),
-    *("Job", "ActiveEnterTimestampMonotonic"),
+    *("LoadState", "ActiveState", "SubState", "NRestarts", "StateChangeTimestamp"),
+    *("FragmentPath", "DropInPaths", "NeedDaemonReload", "Job", "ActiveEnterTimestampMonotonic"),
 )
 _UNIT = re.compile(r"[\w@:.-]+\.service")
 _CHUNK = 200
@@ -26,7 +25,6 @@ class UnitState:
     loaded: bool
     active: str
     sub: str
-    result: str
     restarts: int
     since: int | None
     """When it came into this state, in seconds since 1970; None where it never was in another."""
@@ -63,6 +61,11 @@ class UnitState:
         return self.active if self.active != "active" else self.sub
 
 
+def service(unit: str) -> str:
+    """The unit that a user means: without a kind, a service."""
+    return unit if "." in unit else f"{unit}.service"
+
+
 def systemctl(container: str | None = None) -> list[str]:
     """The command systemctl, for a machine itself or for a container of it."""
     inside = [f"--machine={container}"] if container else []
@@ -95,7 +98,6 @@ def _state(name: str, told: dict[str, str]) -> UnitState:
         told["LoadState"] == "loaded",
         told["ActiveState"],
         told["SubState"],
-        told.get("Result", ""),
         int(told.get("NRestarts") or 0),
         int(told["StateChangeTimestamp"].removeprefix("@") or 0) or None,
         told["FragmentPath"],

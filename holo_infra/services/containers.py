@@ -59,6 +59,16 @@ NOT_INSIDE = (
 vain. Nobody logs in, nothing is kept over a shutdown, devices are nspawn's."""
 
 
+def container_unit(name: str) -> str:
+    """The unit that runs a container. The name may be known, or recorded in a definition."""
+    return text("container@", name, ".service")
+
+
+def namespace_unit(name: str) -> str:
+    """The unit that makes the network namespace of a private container."""
+    return text("netns-", name, ".service")
+
+
 @define("containers", path="holo", declares=["containers"])
 def containers(cfg: Holo) -> dict[str, Any]:
     """Containers of this host, each with its network namespace, by systemd-nspawn."""
@@ -134,7 +144,7 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
         unit_config=NO_START_LIMIT,
         # Not StopWhenUnneeded: that stops it between a crash of the container and its restart, and
         # the container with it.
-        part_of=[text("container@", name, ".service")],
+        part_of=[container_unit(name)],
         # No packet of the container's before there are rules for it: ExecStartPre fails without.
         # Not Requires: rules that are loaded anew would take the containers down.
         after=[FIREWALL],
@@ -186,7 +196,7 @@ def _namespace(name: str, c: ContainerOptions) -> dict[str, Any]:
 
 
 def _container(cfg: Holo, name: str, c: ContainerOptions) -> dict[str, Any]:
-    namespace = named("namespace", text("netns-", name, ".service"))
+    namespace = named("namespace", namespace_unit(name))
     private = c.network == "private"
     limits = c.limits
     folder = named("folder", text(FILES, "/", name))
