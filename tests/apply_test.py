@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import subprocess
@@ -445,7 +446,10 @@ def test_a_unit_that_fails_again_and_again_is_not_ready(applied: Server, fleet: 
     looping = with_unit(fleet, f'{failing}, settings={{"RestartSec": "50ms"}}')
     done = run("apply", looping, "alpha", *applied.to, "--timeout", "5")
     assert done.returncode == 1
-    assert "not ready: alpha  holochain0/more.service" in done.stderr
+    # In which of the containers, when the time is up, is a matter of chance.
+    assert re.search(
+        r"^not ready: alpha  holochain[0-2]/more\.service: ", done.stderr, re.MULTILINE
+    )
     assert "rolled back: the earlier state is in place again" in done.stderr
     assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
 
