@@ -20,22 +20,35 @@ from nixgen.combinators import (
     map_values,
     not_,
     package_named,
+    recursive_update,
+    replace,
     starts_with,
     tail,
     text,
     true_false,
     when,
+    without_nulls,
     without_prefix,
 )
 from nixgen.configuration import default, each, merge, named, only_if
 from nixgen.errors import DefinitionError, MergeConflictError, NixgenError, RefusedValueError
 from nixgen.module import Module, define, evaluate_modules
 from nixgen.options import Options, derived
-from nixgen.types import FirstItem, PackageName, PlainText, Port, StorePathName, Text, matching
+from nixgen.types import (
+    FirstItem,
+    JsonObject,
+    PackageName,
+    PlainText,
+    Port,
+    StorePathName,
+    Text,
+    matching,
+)
 
 __all__ = [
     "DefinitionError",
     "FirstItem",
+    "JsonObject",
     "MergeConflictError",
     "Module",
     "NixgenError",
@@ -74,10 +87,13 @@ __all__ = [
     "not_",
     "only_if",
     "package_named",
+    "recursive_update",
+    "replace",
     "starts_with",
     "tail",
     "text",
     "true_false",
     "when",
+    "without_nulls",
     "without_prefix",
 ]

@@ -28,6 +28,7 @@ from nixgen.nodes import (
     Var,
     holds_definition,
 )
+from nixgen.pattern import ASCII
 from nixgen.views import (
     View,
     apply,
@@ -106,6 +107,17 @@ def without_prefix(prefix: str, value: str) -> str:
     expect_text(prefix, value)
     made = apply(primitives.REMOVE_PREFIX, prefix, value)
     return cast("str", View(made, types.Str(may_hold=types.may_hold(type_of(value)))))
+
+
+def replace(value: str, instead: Mapping[str, str]) -> str:
+    """`value` with every text of `instead` replaced; what is put in is not looked at again."""
+    expect_text(value)
+    if "" in instead:
+        message = "replace() of nothing would be everywhere"
+        raise DefinitionError(message)
+    made = apply(primitives.REPLACE, list(instead), list(instead.values()), value)
+    may_hold = types.may_hold(type_of(value)).union(*instead.values())
+    return cast("str", View(made, types.Str(may_hold=may_hold & ASCII)))
 
 
 # Conditions.
@@ -268,7 +280,30 @@ def flatten(lists: Sequence[Sequence[T]]) -> list[T]:
     return cast("list[T]", View(apply(primitives.CONCAT_LISTS, lists), types.ListOf(of.of.of)))
 
 
+def recursive_update(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Data with other data over it: sets are joined at every depth, all else is replaced."""
+    made = apply(primitives.RECURSIVE_UPDATE, _data(base), _data(over))
+    return cast("dict[str, Any]", View(made, types.AttrsOf(types.Unknown())))
+
+
+def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Data without the attributes that are null; what is below them stays as it is."""
+    made = apply(primitives.WITHOUT_NULLS, _data(values))
+    return cast("dict[str, Any]", View(made, types.AttrsOf(types.Unknown())))
+
+
 # Helpers.
+
+
+def _data(value: Mapping[str, Any]) -> View:
+    view = lift(value)
+    if not isinstance(type_of(view), types.AttrsOf | types.Unknown):
+        message = f"an attribute set is needed here, not {view!r}"
+        raise DefinitionError(message)
+    if holds_definition(node(view)):
+        message = f"parts of a configuration have no place in data: {view!r}"
+        raise DefinitionError(message)
+    return view
 
 
 def _chain(operator: str, conditions: Sequence[bool]) -> bool:

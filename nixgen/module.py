@@ -5,7 +5,9 @@ It is printed as a NixOS module, and evaluated in Python with the values of a mo
 
 from __future__ import annotations
 
+import functools
 import inspect
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar
@@ -113,10 +115,18 @@ def define(
     return decorate
 
 
-def evaluate_modules(modules: Sequence[Module], values: Options, programs: Programs) -> Any:
+def evaluate_modules(
+    modules: Sequence[Module], values: Options, programs: Programs, place: str
+) -> Any:
     """The configuration that the modules give together for these values: plain dicts and lists.
 
+    `place` is where the values' model stands, e.g. `holo`; a module of `holo.web` reads its part.
     Raises MergeConflictError where two of them define one attribute differently.
     """
     data = values.model_dump(by_alias=True)
-    return resolve(*(module.evaluate(data, programs) for module in modules))
+
+    def part(module: Module) -> Any:
+        steps = module.path.removeprefix(place).split(".")[1:]
+        return functools.reduce(operator.getitem, steps, data)
+
+    return resolve(*(module.evaluate(part(module), programs) for module in modules))

@@ -31,6 +31,7 @@ from nixgen.nodes import (
     Node,
     Prose,
     Raw,
+    Select,
     children,
 )
 from nixgen.printer import print_expression
@@ -186,6 +187,8 @@ def type_node(type_: types.Type, path: str) -> Node:
             return Call(Raw("lib.types.enum"), (Items(tuple(map(Literal, values))),))
         case types.Package() | types.StorePath():
             return Raw("lib.types.package")
+        case types.Json():
+            return Select(Call(Raw("pkgs.formats.json"), (Attrs(()),)), "type")
         case types.NullOr(of):
             return Call(Raw("lib.types.nullOr"), (type_node(of, path),))
         case types.ListOf(of, non_empty, first):

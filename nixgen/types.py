@@ -106,6 +106,11 @@ class AttrsOf(Type):
 
 
 @dataclass(frozen=True, slots=True)
+class Json(Type):
+    """`(pkgs.formats.json { }).type`: data of any form."""
+
+
+@dataclass(frozen=True, slots=True)
 class Submodule(Type):
     """`types.submodule`, declared by a pydantic model."""
 
@@ -225,6 +230,47 @@ def matching(pattern: str, name: str = "") -> Any:
     return field
 
 
+def _check_json(value: Any) -> Any:
+    """Refuses what JSON from Nix and from Python would not say alike."""
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return _check_integer(value)
+        case str():
+            if odd := next((c for c in value if c < " " and c not in "\t\n"), None):
+                message = f"the control character U+{ord(odd):04X} has no place in a configuration"
+                raise ValueError(message)
+            return _check_text(value)
+        case list():
+            return [_check_json(item) for item in value]
+        case dict():
+            return {_check_json(_key(name)): _check_json(item) for name, item in value.items()}
+        case float():
+            message = "Nix and Python write fractions differently: use a whole number, or text"
+        case _:
+            message = f"{type(value).__name__} is nothing that JSON knows"
+    raise ValueError(message)
+
+
+def _key(name: Any) -> str:
+    if not isinstance(name, str):
+        message = f"names are text, not {name!r}: put them in quotes"
+        raise ValueError(message)  # noqa: TRY004 - pydantic tells ValueError to the user
+    return name
+
+
+def _check_integer(value: int) -> int:
+    try:
+        return literals.check_integer(value)
+    except RefusedValueError as error:
+        raise ValueError(str(error)) from None
+
+
+_CHECK_JSON = AfterValidator(_check_json)
+
+JsonObject = Annotated[dict[str, Any], _CHECK_JSON, _Marker(AttrsOf(Json()))]
+"""Data of any form below names: null, true, false, whole numbers, text, lists, mappings."""
 Text = Annotated[str, _CHECK_TEXT, _Marker(Str())]
 """Any string that Nix and systemd can hold: no NUL, no noncharacter, at most 64 KiB."""
 PlainText = Annotated[
@@ -244,6 +290,10 @@ Port = Annotated[int, Field(ge=0, le=65535)]
 """`types.port`."""
 
 
+_CHECKS = (_CHECK_TEXT, _CHECK_JSON)
+"""Checks of values that are beside a type, not part of it."""
+
+
 def of_field(field: FieldInfo, where: str) -> Type:
     """The type of a model's field. Raises DefinitionError naming `where` for what has no type."""
     return _of(field.annotation, tuple(field.metadata), where)
@@ -253,7 +303,7 @@ def _of(annotation: Any, metadata: tuple[Any, ...], where: str) -> Type:
     for item in metadata:
         if isinstance(item, _Marker):
             known = (_Marker, _Name)
-            rest = [m for m in metadata if not isinstance(m, known) and m is not _CHECK_TEXT]
+            rest = [m for m in metadata if not isinstance(m, known) and m not in _CHECKS]
             if any(_pattern_text(m) is None for m in rest) or (item.type == Str() and rest):
                 raise _unknown(rest, where)
             return item.type

@@ -109,7 +109,15 @@ def test_a_property_folds_on_a_model_with_values() -> None:
     values = {"motto": "m", "guest": None, "size": "small", "gate": 1, "visitors": 0, "open": True}
     keeper = {"name": "Ann", "legs": 2}
     made = Zoo.model_validate(
-        {**values, "sounds": [], "food": ["a"], "animals": {}, "labels": {}, "keeper": keeper},
+        {
+            **values,
+            "sounds": [],
+            "food": ["a"],
+            "animals": {},
+            "labels": {},
+            "notes": {},
+            "keeper": keeper,
+        },
     )
     assert made.keeper.title == "the Ann on 2"
 
@@ -165,7 +173,7 @@ def sample(cfg: Parts) -> dict[str, Any]:
 
 def made(parts: dict[str, Any], *, extra: bool = False) -> Any:
     values = Parts.model_validate({"parts": parts, "extra": extra})
-    return evaluate_modules([sample], values, stub_programs)
+    return evaluate_modules([sample], values, stub_programs, "sample")
 
 
 def test_parts_are_merged_and_absent_ones_left_out() -> None:
@@ -181,7 +189,7 @@ def test_a_default_gives_way() -> None:
         """Another module."""
         return {"made": {"fixed": "yours"}}
 
-    both = evaluate_modules([sample, other], values, stub_programs)
+    both = evaluate_modules([sample, other], values, stub_programs, "sample")
     assert both["made"]["fixed"] == "yours"
 
 
@@ -295,6 +303,7 @@ def _closed(value: Any) -> Any:
 
 
 DESCRIPTIONS = {
+    "notes": "attribute set of (JSON value)",
     "motto": "string",
     "guest": "null or string",
     "size": 'one of "small", "large"',
@@ -314,6 +323,7 @@ def test_types_of_a_model_are_those_that_nix_sees(nix: Nix, nixpkgs: Path) -> No
     seen = nix.eval_json(f"""
       let
         lib = import {nixpkgs}/lib;
+        pkgs = import {nixpkgs}/pkgs.nix {{ inherit lib; system = "x86_64-linux"; }};
         zoo = (lib.evalModules {{ modules = [ {{ options.zoo = {options}; }} ]; }}).options.zoo;
       in
       builtins.mapAttrs (_: o: o.type.description) (removeAttrs zoo [ "keeper" ])

@@ -37,4 +37,4 @@ def fhs_programs(package: str, name: str) -> str:  # noqa: ARG001 - Debian's pac
 
 def evaluate(options: Holo, programs: Programs = fhs_programs) -> Any:
     """The configuration for these options, as NixOS's options name it: plain dicts and lists."""
-    return evaluate_modules(MODULES, options, programs)
+    return evaluate_modules(MODULES, options, programs, "holo")

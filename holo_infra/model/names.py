@@ -46,6 +46,17 @@ MemorySize = Annotated[str, matching("[1-9][0-9]{0,14}[KMGT]?")]
 """Bytes, or with K, M, G, T multiples of 1024: `512M`."""
 SecretName = Annotated[str, matching("[A-Za-z_][A-Za-z0-9_.-]{0,199}")]
 """A secret's name: the file that a unit finds in its `$CREDENTIALS_DIRECTORY`."""
+_WORD = "[A-Za-z0-9_+@~-][A-Za-z0-9._+@~-]*"
+_NOT_NIX = (  # any word but `nix`
+    "(n|ni|[A-Za-mo-z0-9_+@~-][A-Za-z0-9._+@~-]*|n[A-Za-hj-z0-9._+@~-][A-Za-z0-9._+@~-]*"
+    "|ni[A-Za-wyz0-9._+@~-][A-Za-z0-9._+@~-]*|nix[A-Za-z0-9._+@~-]+)"
+)
+SecretFile = Annotated[
+    str,
+    matching(f"[A-Za-z_][A-Za-z0-9_.-]{{0,199}}|/{_NOT_NIX}(/{_WORD})*", name="secretFile"),
+]
+"""Where a secret is: an absolute path, of plain characters and not in Nix's store; or the bare name
+of a secret that the container was given."""
 DirectiveName = Annotated[str, matching("[A-Z][A-Za-z0-9]{0,99}")]
 """A directive of a unit file's section: `MemoryMax`."""
 

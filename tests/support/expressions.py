@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from nixgen import (
+    JsonObject,
     Options,
     Port,
     Text,
@@ -31,11 +32,14 @@ from nixgen import (
     matching,
     named,
     not_,
+    recursive_update,
+    replace,
     starts_with,
     tail,
     text,
     true_false,
     when,
+    without_nulls,
     without_prefix,
 )
 from nixgen.systemd import exec_line, mount_path
@@ -83,6 +87,8 @@ class Zoo(Options):
     """Submodules."""
     labels: dict[Name, Text]
     """An attribute set of text."""
+    notes: JsonObject
+    """Data of any form."""
     keeper: Animal
     """Options of a part."""
 
@@ -139,6 +145,27 @@ def string(scope: Scope, depth: int) -> Any:
         lambda: named(rng.choice(["x", "name", "lib", "in"]), string(scope, d)),
         lambda: exe(rng.choice(["socat", "curl"]), rng.choice(["x", "a-b"])),
         lambda: mount_path(string(scope, d)),
+        lambda: replace(string(scope, d), rng.choice(REPLACED)),
+        lambda: json_text(recursive_update(data(scope, d), zoo.notes)),
+    )
+
+
+REPLACED = [{"$": "$$", "$$": "%"}, {"a": "", "b": "${"}, {'"a': "[", 'a"': "]"}]
+
+
+def data(scope: Scope, depth: int) -> Any:
+    """An expression of an attribute set as JSON has it."""
+    rng, zoo, d = scope.rng, scope.zoo, depth - 1
+    return _choose(
+        scope,
+        depth,
+        lambda: {"a": 1, "b": {"c": True, "a": None}},
+        lambda: {"a": any_expression(scope, d), "b": {"a": string(scope, d), "b": zoo.sounds}},
+        lambda: if_(condition(scope, d), {"a": {"b": 2}}, {}),
+        lambda: recursive_update(data(scope, d), zoo.notes),
+        lambda: recursive_update(data(scope, d), data(scope, d)),
+        lambda: rng.choice([zoo.notes, zoo.labels]),
+        lambda: without_nulls({"a": zoo.guest, "b": None, "c": data(scope, d)}),
     )
 
 

@@ -94,7 +94,22 @@ def _members(items: Any) -> list[str]:
     return sorted(({*ASCII, "é", "漢"} - found) if negated else found)
 
 
-def of_type(rng: random.Random, type_: types.Type) -> Any:  # noqa: C901, PLR0911 - a table
+def data(rng: random.Random, depth: int = 2) -> Any:
+    """Data as JSON has it, its text of the kind that hurts."""
+    simple = [None, True, False, integer(rng), configured(rng), configured(rng)]
+    if depth == 0 or rng.random() < 0.4:
+        return rng.choice(simple)
+    items = [data(rng, depth - 1) for _ in range(rng.randrange(3))]
+    names = [rng.choice([*NAMES, configured(rng)]) for _ in items]
+    return rng.choice([items, dict(zip(names, items, strict=True))])
+
+
+def configured(rng: random.Random) -> str:
+    """Text without control characters that Nix and Python write differently."""
+    return "".join(c for c in text(rng) if c >= " " or c in "\t\n")
+
+
+def of_type(rng: random.Random, type_: types.Type) -> Any:  # noqa: C901, PLR0911, PLR0912 - a table
     """A value of an option's type, hostile where the type allows it."""
     match type_:
         case types.Bool():
@@ -120,6 +135,8 @@ def of_type(rng: random.Random, type_: types.Type) -> Any:  # noqa: C901, PLR091
             count = rng.randrange(4)
             pattern = names or Pattern("[a-z]*")
             return {matching(rng, pattern): of_type(rng, of) for _ in range(count)}
+        case types.Json():
+            return data(rng)
         case types.Submodule(model):
             return of_model(rng, model)
         case _:
