@@ -52,6 +52,22 @@ in
             defaultText = lib.literalExpression "\"10.0.\${toString (config.index + 85)}.2\"";
             description = "The container's address on its /30.";
           };
+          domain = lib.mkOption {
+            type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9][A-Za-z0-9_-]{0,99}");
+            default = null;
+            description = ''
+              The JetStream domain of a NATS server in it, which it learns as `HOLO_DOMAIN`;
+              by default the container's name.
+            '';
+          };
+          files = lib.mkOption {
+            type = lib.types.bool;
+            default = false;
+            description = ''
+              Whether, without `system`, there are configuration files of its services, in
+              `/etc/holo/containers/NAME/services`.
+            '';
+          };
           system = lib.mkOption {
             type = lib.types.nullOr lib.types.package;
             default = null;
@@ -238,7 +254,7 @@ in
     ) cfg.containers);
     environment.etc = lib.mkMerge (lib.mapAttrsToList (name: c: {
       "holo/containers/${name}/identity.env".text =
-        "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n";
+        "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\nHOLO_DOMAIN='\"${if c.domain != null then c.domain else name}\"'\n";
       "holo/containers/${name}/resolv.conf" = lib.mkIf (
         c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]
       ) {
@@ -350,7 +366,7 @@ in
           wantedBy = [ "multi-user.target" ];
           restartTriggers =
             [
-              "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n"
+              "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\nHOLO_DOMAIN='\"${if c.domain != null then c.domain else name}\"'\n"
             ]
             ++ lib.optional (
               c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]
@@ -396,6 +412,9 @@ in
                 "--bind-ro=/nix/store"
                 "${c.system}/init"
               ]
+              ++ lib.optional (
+                !(c.system != null) && c.files
+              ) "--bind-ro=${folder}/services:/etc/holo/services"
               ++ lib.optionals (!(c.system != null)) [
                 "--directory=/"
                 "--volatile=yes"

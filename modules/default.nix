@@ -5,7 +5,14 @@
   imports = [
     ./containers.nix
     ./firewall.nix
+    ./gateway.nix
     ./haproxy.nix
+    ./hc-http-gw.nix
+    ./holochain-bootstrap.nix
+    ./holochain.nix
+    ./host-agent.nix
+    ./nats-server.nix
+    ./orchestrator.nix
     ./ports.nix
     ./readiness.nix
     ./socat.nix

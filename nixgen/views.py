@@ -293,6 +293,8 @@ def _comparable(left: types.Type, right: types.Type) -> bool:
     if isinstance(left, types.ListOf) and isinstance(right, types.ListOf):
         members = (left.of, right.of)
         return types.Unknown() in members or _comparable(_given(left.of), _given(right.of))
+    if isinstance(left, types.AttrsOf) and right == types.AttrsOf(types.Unknown()):
+        return True  # with {}
     return type(left) is type(right) and isinstance(left, types.Int | types.Bool)
 
 

@@ -40,6 +40,7 @@ COMMANDS = {
     "graph": "draw a fleet",
     "schema": "print the JSON Schema of a fleet.yaml, for editors",
     "explain": "say what a diagnostic's code means, and how it is mended",
+    "docs": "print the reference of the modules' options, as Markdown",
     "modules": "write the NixOS modules into a folder",
 }
 

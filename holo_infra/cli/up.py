@@ -18,6 +18,7 @@ from holo_infra.cli.output import say, warned
 from holo_infra.cli.progress import Progress, summary
 from holo_infra.runtime.apply import Outcome, apply
 from holo_infra.runtime.bundle import Bundle, make_bundle
+from holo_infra.runtime.embedded import FOLDER, Embedded
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.lab import HostSpec, Lab
 from holo_infra.runtime.labs import locked
@@ -76,8 +77,10 @@ def run(options: argparse.Namespace) -> int:
     if not compiled.fleet.hosts:
         raise Failure(f"{options.fleet}: the fleet has no hosts")
     publications = _publications(options.publish, compiled)
-    specs = _specs(compiled, options.bind, options.tree)
-    bundles = {host: make_bundle(compiled.lowered, host) for host in compiled.fleet.hosts}
+    programs = Embedded(options.tree)
+    lowered = programs.shown(compiled.lowered)
+    bundles = {host: make_bundle(lowered, host, programs) for host in lowered.hosts}
+    specs = _specs(compiled, options.bind, options.tree, programs)
     progress = Progress()
     name = compiled.fleet.name if options.lab is None else options.lab
     with locked(name, say) as lab:
@@ -133,11 +136,13 @@ def _apply(
     return at_once(one, bundles)
 
 
-def _specs(compiled: Compiled, binds: Sequence[str], tree: Path | None) -> dict[str, HostSpec]:
+def _specs(
+    compiled: Compiled, binds: Sequence[str], tree: Path | None, programs: Embedded
+) -> dict[str, HostSpec]:
     if tree is not None and not (tree / "usr").is_dir():
         raise Failure(f"{tree}: no root of a machine", "give a folder that has usr and etc")
     wired = wires(compiled.fleet)
-    seen: dict[str, dict[str, str]] = {host: {} for host in compiled.fleet.hosts}
+    seen = {host: programs.binds() for host in compiled.fleet.hosts}
     for text in binds:
         hosts, path, source = _bind(text, compiled)
         for host in hosts:
@@ -159,7 +164,8 @@ def _bind(text: str, compiled: Compiled) -> tuple[list[str], str, str]:
         known = ", ".join(compiled.fleet.hosts)
         raise Failure(f"--bind {text}: the fleet has no host {host}", f"hosts: {known}")
     names = PurePosixPath(path).parts[1:]
-    if not names or ".." in names or names[0] in _NOT_OURS:
+    is_taken = PurePosixPath(path).is_relative_to(FOLDER)
+    if not names or ".." in names or names[0] in _NOT_OURS or is_taken:
         hint = "give a path in /etc, /srv, /opt or such, without .."
         raise Failure(f"--bind {text}: nothing can be put at {path}", hint)
     real = Path(source).resolve()

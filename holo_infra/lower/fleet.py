@@ -15,6 +15,7 @@ from holo_infra.allocate.numbers import Allocation, ContainerNumbers, Ports
 from holo_infra.allocate.scope import SHARED
 from holo_infra.model.fleet import DEFAULT_ENGINES, Container, Fleet, Forward, Host, Limits
 from holo_infra.model.options import ForwarderOptions, Holo
+from holo_infra.model.services import NO_SERVICES, Services
 from holo_infra.model.unit import Unit, UnitOptions
 
 STATES = "/var/lib/holo/state"
@@ -37,7 +38,7 @@ class LoweredHost:
     @property
     def options(self) -> Holo:
         """The settings with all defaults, checked. Costs as much as reading a fleet anew."""
-        return Holo.model_validate(self.settings)
+        return Holo.model_validate(self.settings, by_alias=True, by_name=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,14 @@ def lower(fleet: Fleet, allocation: Allocation) -> LoweredFleet:
     classes = _Classes()
     hub = fleet.hosts[fleet.hub].address if fleet.hub in fleet.hosts else None
     hosts = {
-        name: _host(host, allocation.hosts[name].containers, hub, classes)
+        name: _host(name, host, allocation.hosts[name].containers, hub, classes)
         for name, host in fleet.hosts.items()
     }
     return LoweredFleet(fleet.name, hosts, classes.made)
 
 
 def _host(
+    host_name: str,
     host: Host,
     numbers: Mapping[str, ContainerNumbers],
     hub: str | None,
@@ -80,10 +82,15 @@ def _host(
     egress = set()
     for name in sorted(host.containers):
         container = host.containers[name]
-        containers[name] = _container(container, numbers[name])
+        made = containers[name] = _container(container, numbers[name])
+        if container.services != NO_SERVICES:
+            made["files"] = True
+            if container.services.nats_server or container.services.host_agent:
+                made["domain"] = f"{host_name}_{name}"  # no name has a `_`
         of_container[name] = classes.of(container, numbers[name], host)
         egress.add(container.egress)
     settings: Settings = {"containers": containers} if containers else {}
+    settings |= _services(host.services)
     if hub is not None and "hub" in egress:
         settings["hub"] = hub
     if host.nameservers and "internet" in egress:
@@ -182,6 +189,9 @@ class _Classes:
     def of(self, container: Container, numbers: ContainerNumbers, host: Host) -> str:
         """The name of a container's class, which is made where there is none yet."""
         same: list[Any] = [host.system, host.state_version]
+        services = container.services
+        if services != NO_SERVICES:
+            same.append(services.model_dump_json())
         if container.network != SHARED:
             for name, f in container.forwards.items():
                 if half := _half(f, numbers.forwards[name]):
@@ -210,7 +220,23 @@ def _content(container: Container, numbers: ContainerNumbers) -> Holo:
         if container.network != SHARED and (half := _half(forward, numbers.forwards[name]))
     }
     units = {name: _unit(unit) for name, unit in container.units.items()}
-    return Holo(units=units, forwarders=forwarders)
+    services = _services(container.services)
+    if not services:
+        return Holo(units=units, forwarders=forwarders)
+    return Holo.model_validate(
+        {"units": units, "forwarders": forwarders, **services}, by_alias=True, by_name=True
+    )
+
+
+def _services(services: Services) -> Settings:
+    """The options of services, as far as they were set to other than their defaults."""
+    return {
+        Holo.model_fields[name].alias or name: {
+            "enable": True,
+            **service.model_dump(by_alias=True, exclude_unset=True, exclude_defaults=True),
+        }
+        for name, service in services.present()
+    }
 
 
 def _unit(unit: Unit) -> UnitOptions:
@@ -226,5 +252,6 @@ def _class_name(class_: Class) -> str:
         sort_keys=True,
     )
     digest = hashlib.sha256(told.encode()).hexdigest()[:16]
-    units = "-".join(sorted(content.units)) or "empty"
+    services = (name for name in Services.model_fields if getattr(content, name).enable)
+    units = "-".join([*sorted(content.units), *services]).replace("_", "-") or "empty"
     return f"{units[:40]}-{digest}"

@@ -12,6 +12,13 @@ from holo_infra.network.readiness import readiness
 from holo_infra.network.socat import socat
 from holo_infra.network.socket_proxyd import socket_proxyd
 from holo_infra.services.containers import containers
+from holo_infra.services.gateway import gateway
+from holo_infra.services.hc_http_gw import hc_http_gw
+from holo_infra.services.holochain import holochain
+from holo_infra.services.holochain_bootstrap import holochain_bootstrap
+from holo_infra.services.host_agent import host_agent
+from holo_infra.services.nats_server import nats_server
+from holo_infra.services.orchestrator import orchestrator
 from holo_infra.services.units import units
 from nixgen import Module, evaluate_modules
 from nixgen.evaluator import Programs
@@ -19,6 +26,7 @@ from nixgen.evaluator import Programs
 MODULES: tuple[Module, ...] = (
     *(containers, firewall, ports, readiness, units),
     *(haproxy, socat, socket_proxyd),
+    *(gateway, hc_http_gw, holochain, holochain_bootstrap, host_agent, nats_server, orchestrator),
 )
 """All definitions; each is a file in `modules/`."""
 

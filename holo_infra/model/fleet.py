@@ -25,6 +25,7 @@ from holo_infra.model.names import (
     SecretName,
     UnitName,
 )
+from holo_infra.model.services import NO_SERVICES, Services
 from holo_infra.model.unit import Unit
 from nixgen import Text, matching
 
@@ -128,7 +129,10 @@ class Container(Model):
     address, the container the second."""
 
     units: dict[UnitName, Unit] = Field(default_factory=dict)
-    """The services that run in it."""
+    """What runs in it: programs of yours, each a unit."""
+
+    services: Services = NO_SERVICES
+    """What runs in it: services that are known by their options."""
 
     forwards: dict[ForwardName, Forward] = Field(default_factory=dict)
     """The ports of the host that lead into it."""
@@ -191,6 +195,9 @@ class Host(Model):
     imports: list[ModulePath] = Field(default_factory=list)
     """NixOS modules of yours in the output folder, with what makes the host bootable: file systems,
     boot loader, users. `holo compile` leaves these files alone."""
+
+    services: Services = NO_SERVICES
+    """What runs on it besides containers: services that are known by their options."""
 
     containers: dict[ContainerName, Container] = Field(default_factory=dict)
     """The containers it carries."""

@@ -21,6 +21,13 @@ from holo_infra.model.names import (
     SecretName,
     UnitName,
 )
+from holo_infra.model.services.gateway import GatewayOptions
+from holo_infra.model.services.hc_http_gw import HcHttpGwOptions
+from holo_infra.model.services.holochain import HolochainOptions
+from holo_infra.model.services.holochain_bootstrap import HolochainBootstrapOptions
+from holo_infra.model.services.host_agent import HostAgentOptions
+from holo_infra.model.services.nats_server import Domain, NatsServerOptions
+from holo_infra.model.services.orchestrator import OrchestratorOptions
 from holo_infra.model.unit import UnitOptions
 from nixgen import Options, Port, StorePathName, Text, derived, if_, text
 
@@ -91,6 +98,14 @@ class ContainerOptions(Options):
 
     address: IPv4 = derived(lambda config: text("10.0.", config.index + 85, ".2"))
     """The container's address on its /30."""
+
+    domain: Domain | None = None
+    """The JetStream domain of a NATS server in it, which it learns as `HOLO_DOMAIN`; by default the
+    container's name."""
+
+    files: bool = False
+    """Whether, without `system`, there are configuration files of its services, in
+    `/etc/holo/containers/NAME/services`."""
 
     system: StorePathName | None = None
     """The NixOS system that it boots. Without one it boots from the host's own `/usr` with an
@@ -167,3 +182,26 @@ class Holo(Options):
     """The inner halves of the forwards that lead into this container: those of engine `socat`,
     which listen on the address that the container's identity gives when it starts, and the ports
     that those of engine `nftables` lead to."""
+
+    nats_server: NatsServerOptions = Field(default=NatsServerOptions(), alias="nats-server")
+    """The NATS server: the hub, or a leaf that is joined to it."""
+
+    host_agent: HostAgentOptions = Field(default=HostAgentOptions(), alias="host-agent")
+    """The host agent, which carries out what the orchestrator has decided."""
+
+    orchestrator: OrchestratorOptions = OrchestratorOptions()
+    """The orchestrator, which places workloads on hosts."""
+
+    gateway: GatewayOptions = GatewayOptions()
+    """The HTTP gateway of the fleet."""
+
+    holochain: HolochainOptions = HolochainOptions()
+    """A Holochain conductor."""
+
+    hc_http_gw: HcHttpGwOptions = Field(default=HcHttpGwOptions(), alias="hc-http-gw")
+    """The HTTP gateway of a conductor."""
+
+    holochain_bootstrap: HolochainBootstrapOptions = Field(
+        default=HolochainBootstrapOptions(), alias="holochain-bootstrap"
+    )
+    """Where conductors find each other, and agree on connections."""

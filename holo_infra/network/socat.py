@@ -14,7 +14,7 @@ from holo_infra.network.names import forward_name
 from holo_infra.network.probes import SOCAT, until_ready
 from holo_infra.network.sockets import BACKLOG, HALF_CLOSED
 from holo_infra.services.containers import IDENTITY, container_unit
-from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
+from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX, bind_capability
 from nixgen import (
     all_,
     choose,
@@ -23,14 +23,11 @@ from nixgen import (
     if_,
     merge,
     named,
-    not_,
     only_if,
     text,
-    when,
 )
 from nixgen.systemd import exec_line, run_time, section, unit
 
-PRIVILEGED = 1024
 UDP_IDLE = "60"
 """Seconds after which a UDP peer that says nothing is forgotten."""
 
@@ -89,7 +86,7 @@ def _outer(container: str, c: ContainerOptions, forward: str, f: ForwardOptions)
             CONFINED,
             SANDBOX,
             FORWARDER,
-            _bind_capability(f.host_port),
+            bind_capability(f.host_port),
             {
                 "ExecStartPre": until_ready(f.protocol, f.probe, c.address, f.inner_port),
                 "ExecStart": exec_line(
@@ -116,7 +113,7 @@ def _inner(forward: str, f: ForwarderOptions) -> dict[str, Any]:
             CONFINED,
             SANDBOX,
             FORWARDER,
-            _bind_capability(f.inner_port),
+            bind_capability(f.inner_port),
             {
                 "EnvironmentFile": IDENTITY,
                 "ExecStartPre": until_ready(f.protocol, f.probe, "127.0.0.1", f.port),
@@ -135,16 +132,6 @@ def _inner(forward: str, f: ForwarderOptions) -> dict[str, Any]:
             },
         ],
     )
-
-
-def _bind_capability(port: int) -> dict[str, Any]:
-    """A port below 1024 needs a capability, which counts for nothing in a user namespace."""
-    privileged = named("privileged", port < PRIVILEGED)
-    return {
-        "AmbientCapabilities": when(privileged, "CAP_NET_BIND_SERVICE"),
-        "CapabilityBoundingSet": if_(privileged, "CAP_NET_BIND_SERVICE", ""),
-        "PrivateUsers": not_(privileged),
-    }
 
 
 def _forking(f: ForwardOptions | ForwarderOptions) -> str:

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from holo_infra.lower import LoweredFleet
+from holo_infra.lower import LoweredFleet, fhs_programs
 from holo_infra.model.options import ContainerOptions
 from holo_infra.network import forward_units, ready_unit
 from holo_infra.runtime.failure import Failure
 from holo_infra.targets import Files, Link
 from holo_infra.targets.systemd import systemd
+from nixgen.evaluator import Programs
 
 UNITS = "/etc/systemd/system"
 CONFIGURATION = "/etc/holo"
@@ -83,11 +84,11 @@ class Bundle:
         return units_of(self.files, units_folder(container))
 
 
-def make_bundle(fleet: LoweredFleet, host: str) -> Bundle:
-    """The bundle of one host of a fleet."""
+def make_bundle(fleet: LoweredFleet, host: str, programs: Programs = fhs_programs) -> Bundle:
+    """The bundle of one host of a fleet. `programs` says where programs are."""
     lowered = fleet.hosts[host]
     classes = {name: fleet.classes[name] for name in lowered.classes.values()}
-    compiled = systemd(LoweredFleet(fleet.name, {host: lowered}, classes))
+    compiled = systemd(LoweredFleet(fleet.name, {host: lowered}, classes), programs)
     folder = f"systemd/{host}/"
     files: Files = {}
     for path, content in compiled.items():

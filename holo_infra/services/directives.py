@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nixgen import default
+from nixgen import default, if_, named, not_, when
 from nixgen.systemd import section
 
 _CONFINED = {
@@ -50,6 +50,11 @@ def _defaults(values: Mapping[str, Any]) -> dict[str, Any]:
 CONFINED = section("confined", _CONFINED)
 """For every unit but the containers: what needs no mount namespace of the unit's own."""
 
+CONFINED_WITH_JIT = section(
+    "confined", {k: v for k, v in _CONFINED.items() if k != "MemoryDenyWriteExecute"}
+)
+"""The same for a program that compiles at run time: it writes code into memory, and executes it."""
+
 SANDBOX = section("sandbox", _SANDBOX | _PROC)
 """For units that only compute and talk: a user of their own, a read-only system, no devices."""
 
@@ -58,6 +63,19 @@ SANDBOX_WITH_SYSCTL = section("sandbox", _SANDBOX)
 
 RELAXABLE = section("hardening", _defaults(_CONFINED | _SANDBOX | _PROC))
 """Both for a user's units, whose settings take their place."""
+
+PRIVILEGED = 1024
+
+
+def bind_capability(port: int) -> dict[str, Any]:
+    """A port below 1024 needs a capability, which counts for nothing in a user namespace."""
+    privileged = named("privileged", port < PRIVILEGED)
+    return {
+        "AmbientCapabilities": when(privileged, "CAP_NET_BIND_SERVICE"),
+        "CapabilityBoundingSet": if_(privileged, "CAP_NET_BIND_SERVICE", ""),
+        "PrivateUsers": not_(privileged),
+    }
+
 
 NO_START_LIMIT = {"StartLimitIntervalSec": 0}
 """RestartSec= slows restarts down. A limit would leave a forward down for good after its container,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from pydantic import BaseModel
+
 from holo_infra.lower import Class, LoweredFleet, LoweredHost
+from holo_infra.model.options import Holo
 from holo_infra.targets import Files
 from nixgen import types
 from nixgen.nodes import (
@@ -24,7 +27,7 @@ from nixgen.nodes import (
     Var,
     children,
 )
-from nixgen.options import set_values
+from nixgen.options import set_values, value_node
 from nixgen.printer import print_expression
 from nixgen.values import print_values
 from nixgen.views import node, variable
@@ -38,13 +41,18 @@ class FlakeInputs:
     holo_infra: str = "github:holo-host/holo-infra"
 
 
+PKGS = " pkgs."
+"""How a module's use of packages looks; text of a user in it at most adds an argument."""
+
+
 def nixos(fleet: LoweredFleet, inputs: FlakeInputs) -> Files:
     """The flake and what it imports."""
     files: Files = {"flake.nix": _flake_file(fleet, inputs)}
     for name, host in fleet.hosts.items():
-        arguments = "classes, ..." if host.classes else "..."
-        head = f"{_comment(fleet, f'host {name}')}{{ {arguments} }}:\n"
-        files[f"hosts/{name}.nix"] = f"{head}{print_values(_host(name, host))}\n"
+        settings = print_values(_host(name, host))
+        needs = [*(["classes"] if host.classes else []), *(["pkgs"] if PKGS in settings else [])]
+        head = f"{_comment(fleet, f'host {name}')}{{ {', '.join([*needs, '...'])} }}:\n"
+        files[f"hosts/{name}.nix"] = f"{head}{settings}\n"
     for name, class_ in fleet.classes.items():
         files[f"classes/{name}.nix"] = _class_file(fleet, name, class_)
     return files
@@ -64,10 +72,13 @@ def _machine(host_name: str, system: str, state_version: str) -> dict[str, Any]:
 
 def _host(name: str, host: LoweredHost) -> dict[str, Any]:
     """The settings of a host's module."""
-    holo = dict(host.settings)
+    holo = _with_packages(Holo, host.settings)
     if host.classes:
         holo["containers"] = {
-            container: {**settings, "system": _system(host.classes[container])}
+            container: {
+                **{key: of for key, of in settings.items() if key != "files"},
+                "system": _system(host.classes[container]),
+            }
             for container, settings in holo["containers"].items()
         }
     imports = {"imports": [Raw(f"../{path}") for path in host.model.imports]}
@@ -76,6 +87,20 @@ def _host(name: str, host: LoweredHost) -> dict[str, Any]:
         **_machine(name, host.model.system, host.model.state_version),
         **({"holo": holo} if holo else {}),
     }
+
+
+def _with_packages(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of services with the names of packages as what they are in Nix."""
+    made = dict(settings)
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        if key in made and key != "containers":  # there are many, and none has a package
+            match types.of_field(field, name):
+                case types.Package() as type_:
+                    made[key] = value_node(made[key], type_)
+                case types.Submodule(inner):
+                    made[key] = _with_packages(inner, made[key])
+    return made
 
 
 @lru_cache(maxsize=4096)

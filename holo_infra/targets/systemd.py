@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from holo_infra.lower import LoweredFleet, evaluate
+from holo_infra.lower import LoweredFleet, evaluate, fhs_programs
 from holo_infra.targets import Files, Link
+from nixgen.evaluator import Programs
 from nixgen.unitfile import render
 
 PRESET = "disable *\n"
@@ -20,19 +21,20 @@ NO_UNITS: Files = {"README": "This container has no units of its own.\n"}
 """The folder is there all the same: the container mounts it."""
 
 
-def systemd(fleet: LoweredFleet) -> Files:
-    """The unit bundle of every host."""
-    folders = {name: _units(evaluate(class_.content)) for name, class_ in fleet.classes.items()}
+def systemd(fleet: LoweredFleet, programs: Programs = fhs_programs) -> Files:
+    """The unit bundle of every host. `programs` says where programs are."""
+    classes = {
+        name: _inside(evaluate(class_.content, programs)) for name, class_ in fleet.classes.items()
+    }
     files: Files = {}
     for name, host in fleet.hosts.items():
         bundle = f"systemd/{name}"
-        config = evaluate(host.options)
+        config = evaluate(host.options, programs)
         _put(files, f"{bundle}/host", _units(config))
-        for path, entry in config.get("environment", {}).get("etc", {}).items():
-            files[f"{bundle}/{path.removeprefix('holo/')}"] = entry["text"]
+        _put(files, bundle, _etc(config))
         for container, class_name in host.classes.items():
             folder = f"{bundle}/containers/{container}"
-            _put(files, f"{folder}/units", folders[class_name] or NO_UNITS)
+            _put(files, folder, classes[class_name])
             files[f"{folder}/presets/00-holo.preset"] = PRESET
     return files
 
@@ -40,6 +42,19 @@ def systemd(fleet: LoweredFleet) -> Files:
 def _put(files: Files, folder: str, made: Files) -> None:
     for path, content in made.items():
         files[f"{folder}/{path}"] = content
+
+
+def _inside(config: Any) -> Files:
+    """The folders that a container mounts: its units, and the files that its services read."""
+    files: Files = {}
+    _put(files, "units", _units(config) or NO_UNITS)
+    return files | _etc(config)
+
+
+def _etc(config: Any) -> Files:
+    """Files below `/etc/holo`, by their paths there."""
+    etc = config.get("environment", {}).get("etc", {})
+    return {path.removeprefix("holo/"): entry["text"] for path, entry in etc.items()}
 
 
 def _units(config: Any) -> Files:
