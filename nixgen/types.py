@@ -15,8 +15,8 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, Field
 from pydantic.fields import FieldInfo
 
-from nixgen import literals
-from nixgen.errors import DefinitionError, RefusedValueError
+from nixgen import checks, literals
+from nixgen.errors import DefinitionError
 from nixgen.pattern import ASCII, Pattern
 
 
@@ -193,31 +193,7 @@ class _Name:
     name: str
 
 
-MAX_TEXT = 65536
-"""Bytes of one value: below what the kernel takes as one argument, and systemd as one line."""
-
-
-def _check_text(value: str) -> str:
-    """Refuses what Nix or systemd cannot hold: NUL, noncharacters, more than MAX_TEXT bytes."""
-    try:
-        literals.check_text(value)
-    except RefusedValueError as error:
-        raise ValueError(str(error)) from None
-    if len(value) * 4 > MAX_TEXT and len(value.encode()) > MAX_TEXT:
-        message = f"longer than {MAX_TEXT} bytes"
-        raise ValueError(message)
-    if not value.isascii() and (odd := next(filter(_is_noncharacter, value), None)):
-        message = f"systemd refuses the noncharacter U+{ord(odd):04X}"
-        raise ValueError(message)
-    return value
-
-
-def _is_noncharacter(character: str) -> bool:
-    code = ord(character)
-    return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE  # noqa: PLR2004 - Unicode's own
-
-
-_CHECK_TEXT = AfterValidator(_check_text)
+_CHECK_TEXT = AfterValidator(checks.check_text)
 
 
 def matching(pattern: str, name: str = "") -> Any:
@@ -230,44 +206,7 @@ def matching(pattern: str, name: str = "") -> Any:
     return field
 
 
-def _check_json(value: Any) -> Any:
-    """Refuses what JSON from Nix and from Python would not say alike."""
-    match value:
-        case None | bool():
-            return value
-        case int():
-            return _check_integer(value)
-        case str():
-            if odd := next((c for c in value if c < " " and c not in "\t\n"), None):
-                message = f"the control character U+{ord(odd):04X} has no place in a configuration"
-                raise ValueError(message)
-            return _check_text(value)
-        case list():
-            return [_check_json(item) for item in value]
-        case dict():
-            return {_check_json(_key(name)): _check_json(item) for name, item in value.items()}
-        case float():
-            message = "Nix and Python write fractions differently: use a whole number, or text"
-        case _:
-            message = f"{type(value).__name__} is nothing that JSON knows"
-    raise ValueError(message)
-
-
-def _key(name: Any) -> str:
-    if not isinstance(name, str):
-        message = f"names are text, not {name!r}: put them in quotes"
-        raise ValueError(message)  # noqa: TRY004 - pydantic tells ValueError to the user
-    return name
-
-
-def _check_integer(value: int) -> int:
-    try:
-        return literals.check_integer(value)
-    except RefusedValueError as error:
-        raise ValueError(str(error)) from None
-
-
-_CHECK_JSON = AfterValidator(_check_json)
+_CHECK_JSON = AfterValidator(checks.check_data)
 
 JsonObject = Annotated[dict[str, Any], _CHECK_JSON, _Marker(AttrsOf(Json()))]
 """Data of any form below names: null, true, false, whole numbers, text, lists, mappings."""

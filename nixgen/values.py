@@ -13,6 +13,8 @@ from typing import Any
 
 from nixgen import literals
 from nixgen.nodes import Raw
+from nixgen.printer import print_expression
+from nixgen.views import node
 
 WIDTH = 100
 """Columns of a line, where it can be had."""
@@ -69,6 +71,10 @@ def _set(lines: list[str], pad: str, path: str, values: dict[str, Any]) -> None:
 def _leaf(lines: list[str], pad: str, path: str, value: Any) -> None:
     """A list or a single value, over several lines where it needs them."""
     if type(value) is list:
+        if any(type(item) in {list, dict} for item in value):
+            text = print_expression(node(value)).replace("\n", f"\n{pad}")
+            lines += f"{pad}{path} = {text};".split("\n")
+            return
         items = [_item(item) for item in value]
         line = f"{pad}{path} = [ {' '.join(items)} ];" if items else f"{pad}{path} = [ ];"
         if len(line) <= WIDTH or not items:

@@ -1,4 +1,7 @@
-"""`just docs`: writes docs/diagnostics.md from the catalogue, with what `holo` says to examples.
+"""`just docs`: writes the pages of options and of diagnostics.
+
+The first is what `holo docs options` prints, the other the catalogue with what `holo` says to
+examples.
 
 Most examples are the cases of tests/check_test.py. The others stand here; that each is told with
 its own code and no other is checked while the page is made.
@@ -23,6 +26,7 @@ from tests.check_test import CASES, MARK
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "diagnostics.md"
+OPTIONS = ROOT / "docs" / "options.md"
 WIDTH = 100
 
 HEAD = """\
@@ -198,13 +202,14 @@ EXAMPLES: dict[str, Example] = {
 
 
 def main() -> int:
-    """Writes the page."""
+    """Writes the pages."""
+    OPTIONS.write_text(run("docs options")[0])
     PAGE.write_text(page())
     return 0
 
 
 def page() -> str:
-    """The page's text: the same on every computer."""
+    """The text of the diagnostics' page: the same on every computer."""
     parts = [HEAD]
     for prefix, title in GROUPS.items():
         codes = [code for code in CATALOGUE if code.startswith(prefix)]

@@ -6,13 +6,15 @@ import json
 import random
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import ValidationError
 
 from holo_infra.model.options import Holo
+from holo_infra.model.services import Services
 from holo_infra.targets.modules import modules
+from nixgen import Options
 from nixgen.printer import print_expression
 from nixgen.views import node
 from tests.support.modules import in_nix, in_python, printed
@@ -29,9 +31,13 @@ def configurations(seed: int, count: int = COUNT) -> list[Holo]:
     return [configuration(rng) for _ in range(count)]
 
 
+SERVICES = tuple(Services.model_fields)
+CORE = {name for name in Holo.model_fields if name not in SERVICES}
+
+
 def configuration(rng: random.Random) -> Holo:
-    """Random options; peers are containers that there are."""
-    made = of_model(rng, Holo)
+    """Random options of containers and units; peers are containers that there are."""
+    made = of_model(rng, Holo, CORE)
     names = list(made.containers)
     peers = {name: rng.sample(names, rng.randint(0, len(names))) for name in names}
     containers = {
@@ -39,6 +45,13 @@ def configuration(rng: random.Random) -> Holo:
         for name, container in made.containers.items()
     }
     return made.model_copy(update={"containers": containers})
+
+
+def service(rng: random.Random, name: str) -> Holo:
+    """Random options of one service, which nearly always runs."""
+    model = cast("type[Options]", Holo.model_fields[name].annotation)
+    made = of_model(rng, model)
+    return Holo(**{name: made.model_copy(update={"enable": rng.random() < 0.9})})
 
 
 @pytest.fixture
@@ -63,6 +76,18 @@ def test_units_from_nix_equal_units_from_python(nix: Nix, nixpkgs: Path, generat
     assert units > 2 * COUNT  # the configurations have something in them
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_is_the_same_from_nix_and_from_python(
+    nix: Nix, nixpkgs: Path, generated: Path, name: str
+) -> None:
+    rng = random.Random(name)
+    values = [service(rng, name) for _ in range(COUNT)]
+    results = in_nix(nix, nixpkgs, generated, [printed(value) for value in values])
+    for value, result in zip(values, results, strict=True):
+        assert result == in_python(value), value
+    assert sum(bool(result["units"]) for result in results) > COUNT * 0.8
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_spoiled_value_is_refused_by_both_or_by_none(
     nix: Nix,
@@ -76,7 +101,7 @@ def test_a_spoiled_value_is_refused_by_both_or_by_none(
     refused = 0
     for value, result in zip(data, evaluated_apart(nix, nixpkgs, generated, sources), strict=True):
         try:
-            expected = in_python(Holo.model_validate(value))
+            expected = in_python(Holo.from_nix(value))
         except (ValidationError, LookupError) as error:
             assert result is None, (value, str(error))
             refused += 1

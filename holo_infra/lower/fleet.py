@@ -38,7 +38,7 @@ class LoweredHost:
     @property
     def options(self) -> Holo:
         """The settings with all defaults, checked. Costs as much as reading a fleet anew."""
-        return Holo.model_validate(self.settings, by_alias=True, by_name=True)
+        return Holo.from_nix(self.settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +223,7 @@ def _content(container: Container, numbers: ContainerNumbers) -> Holo:
     services = _services(container.services)
     if not services:
         return Holo(units=units, forwarders=forwarders)
-    return Holo.model_validate(
-        {"units": units, "forwarders": forwarders, **services}, by_alias=True, by_name=True
-    )
+    return Holo.from_nix({"units": units, "forwarders": forwarders, **services})
 
 
 def _services(services: Services) -> Settings:

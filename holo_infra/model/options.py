@@ -6,7 +6,8 @@ is an option here, and every name is the one that the units carry.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -165,6 +166,14 @@ class ForwarderOptions(Options):
 
 class Holo(Options):
     """All options below `holo`."""
+
+    @classmethod
+    def from_nix(cls, values: Mapping[str, Any]) -> Self:
+        """The options of these values, which have the names that they have in Nix.
+
+        Raises ValidationError.
+        """
+        return cls.model_validate(values, by_alias=True, by_name=True)
 
     containers: dict[ContainerName, ContainerOptions] = {}
     """Containers of this host."""

@@ -33,12 +33,14 @@ def gateway(cfg: GatewayOptions) -> dict[str, Any]:
     proxy = named("proxy", caddy_config(CADDY, cfg.caddy, cfg.external_port, upstream))
     proxied = all_(cfg.enable, cfg.caddy.enable)
     made = program_unit(
-        *(UNIT, "HTTP gateway of the fleet", cfg.package, "gateway", cfg.log_level),
-        concat(
+        *(UNIT, "HTTP gateway of the fleet", cfg.package),
+        command="gateway",
+        log_level=cfg.log_level,
+        arguments=concat(
             ["--address", cfg.address, "--port", text(cfg.port)],
             hub_arguments(UNIT, hub),
         ),
-        named("secrets", hub_secrets(hub)),
+        secrets=named("secrets", hub_secrets(hub)),
     )
     return {
         "environment": {"etc": only_if(proxied, config_file(f"{CADDY}.json", proxy))},

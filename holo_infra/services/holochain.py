@@ -33,14 +33,14 @@ CONFIG = "conductor.json"
 FEATURES = "holochain-features.json"
 PASSPHRASE = credential(UNIT, "passphrase")
 
-WITH_PASSPHRASE = (
+START = (
     'IFS= read -r line <"$0"; case "$line" in *[![:space:]]*) exec "$@" <"$0";; esac;'
     ' echo "$0: no passphrase on the first line" >&2; exit 1'
 )
 """A shell's script: the conductor in place of the shell, with the passphrase as its input.
 
-`StandardInput=file:` would be opened before systemd puts credentials in place (systemd issue 31213).
-The conductor reads one line, and takes an empty one for a passphrase.
+`StandardInput=file:` would be opened before systemd puts credentials in place (systemd issue
+31213). The conductor reads one line, and takes an empty one for a passphrase.
 """
 
 
@@ -89,7 +89,7 @@ def _unit(cfg: HolochainOptions, config: str, features: str) -> dict[str, Any]:
                     cfg.passphrase_file, lambda file: plain([text("passphrase:", file)])
                 ),
                 "ExecStart": exec_line(
-                    *(exe("bash", "sh"), "-c", WITH_PASSPHRASE, PASSPHRASE),
+                    *(exe("bash", "sh"), "-c", START, PASSPHRASE),
                     *(exe(cfg.package, "holochain"), "--piped"),
                     *("--config-path", file_path(CONFIG)),
                 ),

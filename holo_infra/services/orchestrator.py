@@ -19,9 +19,11 @@ def orchestrator(cfg: OrchestratorOptions) -> dict[str, Any]:
     secrets = named("secrets", concat(hub_secrets(hub), _secrets(cfg.mongo)))
     arguments = concat(hub_arguments(UNIT, hub), _arguments(cfg.mongo))
     made = program_unit(
-        *(UNIT, "Orchestrator of the fleet", cfg.package, "orchestrator", cfg.log_level),
-        arguments,
-        secrets,
+        *(UNIT, "Orchestrator of the fleet", cfg.package),
+        command="orchestrator",
+        log_level=cfg.log_level,
+        arguments=arguments,
+        secrets=secrets,
     )
     return {"systemd": {"services": {UNIT: only_if(cfg.enable, made)}}}
 

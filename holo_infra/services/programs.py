@@ -44,6 +44,7 @@ def program_unit(  # noqa: PLR0913 - each is what the units differ in
     name: str,
     description: str,
     package: str,
+    *,
     command: str,
     log_level: LogLevel,
     arguments: list[str],

@@ -37,12 +37,14 @@ let
     gnugrep = "grep";
     gnused = "sed";
     haproxy = "haproxy";
+    hc = "hc";
     hc-http-gw = "hc-http-gw";
     hello = "hello";
     holo-infra = "holo";
     holochain = "holochain";
     iproute2 = "ip";
     jq = "jq";
+    kitsune2-bootstrap-srv = "kitsune2-bootstrap-srv";
     nats-server = "nats-server";
     natscli = "nats";
     netcat = "nc";

@@ -19,7 +19,10 @@ Meaning = dict[str, Any]
 """What a configuration means: units by file name, files below /etc, open ports."""
 
 
-OURS = ("coreutils", "haproxy", "iproute2", "nftables", "procps", "systemd")
+OURS = (
+    *("bash", "caddy", "coreutils", "haproxy", "hc", "hc-http-gw", "holo-infra", "holochain"),
+    *("iproute2", "kitsune2-bootstrap-srv", "nats-server", "nftables", "procps", "systemd"),
+)
 """Packages that the definitions name themselves."""
 
 

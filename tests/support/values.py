@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import string
+from collections.abc import Collection
 from re import _constants as codes  # type: ignore[attr-defined]  # the standard library's own parse
 from re import _parser as parser  # type: ignore[attr-defined]  # tree of a pattern has no public name
 from typing import Any, TypeVar
@@ -143,13 +144,16 @@ def of_type(rng: random.Random, type_: types.Type) -> Any:  # noqa: C901, PLR091
             raise TypeError(type_)
 
 
-def of_model(rng: random.Random, model: type[M]) -> M:
-    """A valid instance of a model: each field that has a default is given or left out."""
+def of_model(rng: random.Random, model: type[M], fields: Collection[str] = ()) -> M:
+    """A valid instance of a model: each field that has a default is given or left out.
+
+    With `fields` only these are given.
+    """
     while True:
         given = {
             name: of_type(rng, types.of_field(field, f"{model.__name__}.{name}"))
             for name, field in model.model_fields.items()
-            if field.is_required() or rng.random() < 0.6
+            if (not fields or name in fields) and (field.is_required() or rng.random() < 0.6)
         }
         try:
             return model(**given)

@@ -21,6 +21,7 @@ let
       check ? (_: true),
       merge ? lib.mergeDefaultOption,
       emptyValue ? { },
+      getSubOptions ? (_: { }),
       getSubModules ? null,
       substSubModules ? (_: null),
       nestedTypes ? { },
@@ -38,6 +39,7 @@ let
           descriptionClass
           emptyValue
           getSubModules
+          getSubOptions
           merge
           name
           nestedTypes
@@ -70,7 +72,7 @@ let
     self: elemType: args:
     mkOptionType (
       {
-        inherit (elemType) getSubModules;
+        inherit (elemType) getSubModules getSubOptions;
         substSubModules = modules: self (elemType.substSubModules modules);
         payload = elemType;
         join =
@@ -88,6 +90,7 @@ let
     name: kind: finish: elemType:
     wrap types.${name} elemType {
       inherit name;
+      getSubOptions = prefix: elemType.getSubOptions (prefix ++ [ "<name>" ]);
       description = "${kind} of ${phrase nounOrComposite elemType}";
       descriptionClass = "composite";
       check = lib.isAttrs;
@@ -251,6 +254,7 @@ let
       elemType:
       wrap types.listOf elemType {
         name = "listOf";
+        getSubOptions = prefix: elemType.getSubOptions (prefix ++ [ "*" ]);
         description = "list of ${phrase nounOrComposite elemType}";
         descriptionClass = "composite";
         check = lib.isList;
@@ -354,6 +358,12 @@ let
             modules = modules ++ [ { _module.args.name = lib.last loc; } ] ++ map toModule defs;
           }).config;
         emptyValue.value = { };
+        getSubOptions =
+          prefix:
+          (lib.evalModules {
+            inherit class prefix specialArgs;
+            modules = modules ++ [ { _module.args.name = lib.mkOptionDefault "‹name›"; } ];
+          }).options;
         getSubModules = modules;
         substSubModules = modules: types.submoduleWith (args // { inherit modules; });
         payload = args;
