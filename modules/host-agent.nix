@@ -198,7 +198,7 @@ in
 
   config = {
     environment.etc = lib.mkIf joined {
-      "holo/services/holo-host-agent-nats.json".text = leaf;
+      "holo/services/holo-host-agent-nats.conf".text = leaf;
     };
     systemd.services = {
       holo-host-agent = lib.mkIf cfg.enable {
@@ -279,7 +279,7 @@ in
             ExecStart = utils.escapeSystemdExecArgs [
               (lib.getExe' cfg.nats.package "nats-server")
               "--config"
-              "/etc/holo/services/holo-host-agent-nats.json"
+              "/etc/holo/services/holo-host-agent-nats.conf"
             ];
             LoadCredential = lib.mkIf (leafSecrets != [ ]) leafSecrets;
             User = "holo-host-agent-nats";

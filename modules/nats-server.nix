@@ -502,7 +502,7 @@ in
   config = {
     environment.etc = lib.mkMerge [
       (lib.mkIf cfg.enable {
-        "holo/services/holo-nats-server.json".text = configuration;
+        "holo/services/holo-nats-server.conf".text = configuration;
       })
       (lib.mkIf (cfg.enable && cfg.caddy.enable) {
         "holo/services/holo-nats-server-caddy.json".text = proxy;
@@ -532,7 +532,7 @@ in
             ExecStart = utils.escapeSystemdExecArgs [
               (lib.getExe' cfg.package "nats-server")
               "--config"
-              "/etc/holo/services/holo-nats-server.json"
+              "/etc/holo/services/holo-nats-server.conf"
             ];
             LoadCredential = lib.mkIf (secrets != [ ]) secrets;
             User = "holo-nats-server";

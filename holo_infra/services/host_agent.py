@@ -48,7 +48,7 @@ def host_agent(cfg: HostAgentOptions) -> dict[str, Any]:
         named("leafSecrets", hub_credentials(nats.hub)),
     )
     return {
-        "environment": {"etc": only_if(joined, config_file(f"{LEAF}.json", leaf))},
+        "environment": {"etc": only_if(joined, config_file(f"{LEAF}.conf", leaf))},
         "systemd": {
             "services": {
                 UNIT: only_if(cfg.enable, _agent(cfg)),
@@ -78,7 +78,7 @@ def _agent(cfg: HostAgentOptions) -> dict[str, Any]:
         wants=concat(["network-online.target"], when(has_leaf, f"{LEAF}.service")),
         wanted_by=when(cfg.auto_start, "multi-user.target"),
         environment={"IS_CONTAINER_ON_PRIVATE_NETWORK": true_false(cfg.container_private_network)},
-        # Exposed to 7: it writes units and has systemd run them as root, so it is root itself.
+        # Exposed to 4: it writes units and has systemd run them as root, so it is root itself.
         # What it does not do is forbidden: it mounts nothing, loads no module, sets no clock.
         service=[
             CONFINED,

@@ -82,7 +82,7 @@ def nats_server(cfg: NatsServerOptions) -> dict[str, Any]:
     return {
         "environment": {
             "etc": merge(
-                only_if(cfg.enable, config_file(f"{UNIT}.json", config)),
+                only_if(cfg.enable, config_file(f"{UNIT}.conf", config)),
                 only_if(proxied, config_file(f"{CADDY}.json", websocket)),
             ),
         },
@@ -123,7 +123,7 @@ def server_unit(
                 "Type": "exec",
                 "EnvironmentFile": f"-{IDENTITY}",
                 "ExecStart": exec_line(
-                    *(exe(package, "nats-server"), "--config", file_path(f"{name}.json")),
+                    *(exe(package, "nats-server"), "--config", file_path(f"{name}.conf")),
                 ),
                 "LoadCredential": only_if(secrets != [], secrets),
                 "User": name,

@@ -89,14 +89,14 @@ def made(options: NatsServer) -> Made:
     config = alone.configured(
         nats_server, NatsServerOptions(enable=True, **options.model_dump(exclude_unset=True))
     )
-    text = config["environment"]["etc"]["holo/services/holo-nats-server.json"]["text"]
+    text = config["environment"]["etc"]["holo/services/holo-nats-server.conf"]["text"]
     service = config["systemd"]["services"]["holo-nats-server"]["serviceConfig"]
     return Made(text, [one.partition(":")[0] for one in service.get("LoadCredential", [])])
 
 
 def tried(text: str, root: Path) -> subprocess.CompletedProcess[str]:
     """What the server says of a configuration, in place below a root."""
-    file = root / "etc/holo/services/holo-nats-server.json"
+    file = root / "etc/holo/services/holo-nats-server.conf"
     file.parent.mkdir(parents=True, exist_ok=True)
     for folder in ("/run/credentials/", "/var/lib/"):
         text = text.replace(f'"{folder}', f'"{root}{folder}')
