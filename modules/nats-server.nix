@@ -330,9 +330,12 @@ in
         description = "Where streams are stored.";
       };
       maxStorage = lib.mkOption {
-        type = lib.types.nullOr (lib.types.strMatching "[1-9][0-9]{0,14}[KMGT]?");
+        type = lib.types.nullOr (lib.types.strMatching "[1-9][0-9]{0,9}[KMGT]");
         default = null;
-        description = "What streams may take on the disk; by default three quarters of what is free.";
+        description = ''
+          What streams may take on the disk: `20G`; by default three quarters of what is
+          free.
+        '';
       };
     };
     websocket = {

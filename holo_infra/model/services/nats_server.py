@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from holo_infra.model.names import IPv4, MemorySize, Port, SecretFile
+from holo_infra.model.names import IPv4, Port, SecretFile
 from holo_infra.model.services.base import Caddy, Enable, Hub, ServiceOptions, UnprivilegedPort
 from nixgen import JsonObject, PackageName, matching
 
@@ -22,6 +22,8 @@ Subject = Annotated[str, matching("[A-Za-z0-9_$*>-]+([.][A-Za-z0-9_$*>-]+)*( [A-
 """A subject, with wildcards, and perhaps a queue's name: `WORKLOAD.*.update`."""
 Domain = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
 """A JetStream domain: what `$JS.<domain>.API` addresses."""
+StorageSize = Annotated[str, matching("[1-9][0-9]{0,9}[KMGT]")]
+"""Bytes with K, M, G, T: multiples of 1024."""
 StateFolder = Annotated[str, matching("/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")]
 """A folder below /var/lib, which systemd makes for the service."""
 
@@ -39,8 +41,8 @@ class Jetstream(ServiceOptions):
     store_dir: StateFolder = "/var/lib/holo/nats-server"
     """Where streams are stored."""
 
-    max_storage: MemorySize | None = None
-    """What streams may take on the disk; by default three quarters of what is free."""
+    max_storage: StorageSize | None = None
+    """What streams may take on the disk: `20G`; by default three quarters of what is free."""
 
 
 class Websocket(ServiceOptions):
