@@ -34,7 +34,7 @@ let
           automatic_https.disable_redirects = true;
           tls_connection_policies = [
             {
-              fallback_sni = cfg.caddy.serverName;
+              default_sni = cfg.caddy.serverName;
             }
           ];
           routes = [
@@ -182,11 +182,6 @@ in
         default = null;
         description = "A file of credentials (`.creds`): a user's JWT and its seed.";
       };
-      nkeyFile = lib.mkOption {
-        type = lib.types.nullOr secretFile;
-        default = null;
-        description = "A file with the seed of a user's nkey.";
-      };
       user = lib.mkOption {
         type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9_.@-]{1,100}");
         default = null;
@@ -196,6 +191,11 @@ in
         type = lib.types.nullOr secretFile;
         default = null;
         description = "A file with the user's password, on its first line.";
+      };
+      nkeyFile = lib.mkOption {
+        type = lib.types.nullOr secretFile;
+        default = null;
+        description = "A file with the seed of a user's key.";
       };
     };
     caddy = {
@@ -295,6 +295,7 @@ in
         wants = [ "network-online.target" ];
         wantedBy = [ "multi-user.target" ];
         restartTriggers = [ proxy ];
+        environment.HOME = "/var/lib/holo/holo-gateway-caddy";
         unitConfig.StartLimitIntervalSec = 0;
         serviceConfig = lib.mkMerge [
           confined

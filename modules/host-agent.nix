@@ -39,9 +39,9 @@ let
             "/run/credentials/holo-host-agent-nats.service/hub.creds"
           else
             null;
-        nkey =
-          if cfg.nats.hub.nkeyFile != null then
-            "/run/credentials/holo-host-agent-nats.service/hub.nk"
+        "@include" =
+          if cfg.nats.hub.nkeyFile != null && !(cfg.nats.hub.credentialsFile != null) then
+            "../../../run/credentials/holo-host-agent-nats.service/hub.nk"
           else
             null;
         tls =
@@ -86,7 +86,9 @@ let
   };
   leafSecrets =
     lib.optional (cfg.nats.hub.credentialsFile != null) "hub.creds:${cfg.nats.hub.credentialsFile}"
-    ++ lib.optional (cfg.nats.hub.nkeyFile != null) "hub.nk:${cfg.nats.hub.nkeyFile}";
+    ++ lib.optional (
+      cfg.nats.hub.nkeyFile != null && !(cfg.nats.hub.credentialsFile != null)
+    ) "hub.nk:${if cfg.nats.hub.nkeyFile != null then cfg.nats.hub.nkeyFile else ""}";
 in
 {
   options.holo.host-agent = {
@@ -171,7 +173,10 @@ in
         nkeyFile = lib.mkOption {
           type = lib.types.nullOr secretFile;
           default = null;
-          description = "A file with the seed of a user's nkey.";
+          description = ''
+            A file in NATS's own syntax with the line `nkey: "SU…"`, the seed of a user's
+            key; it is not used with `credentials_file`.
+          '';
         };
       };
     };

@@ -49,6 +49,7 @@ let
           {
             host = cfg.leafnodeHost;
             port = cfg.leafnodePort;
+            no_advertise = true;
           }
         else
           {
@@ -60,9 +61,9 @@ let
                     "/run/credentials/holo-nats-server.service/hub.creds"
                   else
                     null;
-                nkey =
-                  if cfg.hub.nkeyFile != null then
-                    "/run/credentials/holo-nats-server.service/hub.nk"
+                "@include" =
+                  if cfg.hub.nkeyFile != null && !(cfg.hub.credentialsFile != null) then
+                    "../../../run/credentials/holo-nats-server.service/hub.nk"
                   else
                     null;
                 tls =
@@ -96,7 +97,7 @@ let
                   nkey = of.nkey;
                   user = if of.nkey != null then null else user;
                   "@include" =
-                    if of.passwordFile != null then
+                    if of.passwordFile != null && !(of.nkey != null) then
                       "../../../run/credentials/holo-nats-server.service/password.${name}.${user}"
                     else
                       null;
@@ -146,7 +147,7 @@ let
           automatic_https.disable_redirects = true;
           tls_connection_policies = [
             {
-              fallback_sni = cfg.caddy.serverName;
+              default_sni = cfg.caddy.serverName;
             }
           ];
           routes = [
@@ -233,13 +234,17 @@ let
     lib.optional (cfg.operatorFile != null) "operator:${cfg.operatorFile}"
     ++ (
       lib.optional (cfg.hub.credentialsFile != null) "hub.creds:${cfg.hub.credentialsFile}"
-      ++ lib.optional (cfg.hub.nkeyFile != null) "hub.nk:${cfg.hub.nkeyFile}"
+      ++ lib.optional (
+        cfg.hub.nkeyFile != null && !(cfg.hub.credentialsFile != null)
+      ) "hub.nk:${if cfg.hub.nkeyFile != null then cfg.hub.nkeyFile else ""}"
     )
     ++ lib.concatLists (lib.mapAttrsToList (
       account: of:
       lib.concatLists (lib.mapAttrsToList (
         name: user:
-        lib.optional (user.passwordFile != null) "password.${account}.${name}:${user.passwordFile}"
+        lib.optional (
+          user.passwordFile != null && !(user.nkey != null)
+        ) "password.${account}.${name}:${if user.passwordFile != null then user.passwordFile else ""}"
       ) of.users)
     ) cfg.accounts);
   privileged = cfg.websocket.externalPort < 1024;
@@ -307,7 +312,10 @@ in
       nkeyFile = lib.mkOption {
         type = lib.types.nullOr secretFile;
         default = null;
-        description = "A file with the seed of a user's nkey.";
+        description = ''
+          A file in NATS's own syntax with the line `nkey: "SU…"`, the seed of a user's
+          key; it is not used with `credentials_file`.
+        '';
       };
     };
     jetstream = {
@@ -420,14 +428,14 @@ in
                 };
                 publish = lib.mkOption {
                   type = lib.types.nullOr (lib.types.listOf (
-                    lib.types.strMatching "[A-Za-z0-9_$*>-]+([.][A-Za-z0-9_$*>-]+)*( [A-Za-z0-9_.-]+)?"
+                    lib.types.strMatching "(([*]|[A-Za-z0-9_$-]+)[.])*(([*]|[A-Za-z0-9_$-]+)|>)"
                   ));
                   default = null;
                   description = "The subjects to which it may publish; null: all.";
                 };
                 subscribe = lib.mkOption {
                   type = lib.types.nullOr (lib.types.listOf (
-                    lib.types.strMatching "[A-Za-z0-9_$*>-]+([.][A-Za-z0-9_$*>-]+)*( [A-Za-z0-9_.-]+)?"
+                    lib.types.strMatching "(([*]|[A-Za-z0-9_$-]+)[.])*(([*]|[A-Za-z0-9_$-]+)|>)( [A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*)?"
                   ));
                   default = null;
                   description = "The subjects to which it may subscribe; null: all.";
@@ -557,6 +565,7 @@ in
         wants = [ "network-online.target" ];
         wantedBy = [ "multi-user.target" ];
         restartTriggers = [ proxy ];
+        environment.HOME = "/var/lib/holo/holo-nats-server-caddy";
         unitConfig.StartLimitIntervalSec = 0;
         serviceConfig = lib.mkMerge [
           confined

@@ -114,11 +114,6 @@ in
         default = null;
         description = "A file of credentials (`.creds`): a user's JWT and its seed.";
       };
-      nkeyFile = lib.mkOption {
-        type = lib.types.nullOr secretFile;
-        default = null;
-        description = "A file with the seed of a user's nkey.";
-      };
       user = lib.mkOption {
         type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9_.@-]{1,100}");
         default = null;
@@ -128,6 +123,11 @@ in
         type = lib.types.nullOr secretFile;
         default = null;
         description = "A file with the user's password, on its first line.";
+      };
+      nkeyFile = lib.mkOption {
+        type = lib.types.nullOr secretFile;
+        default = null;
+        description = "A file with the seed of a user's key.";
       };
     };
   };

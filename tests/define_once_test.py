@@ -51,7 +51,8 @@ def service(rng: random.Random, name: str) -> Holo:
     """Random options of one service, which nearly always runs."""
     model = cast("type[Options]", Holo.model_fields[name].annotation)
     made = of_model(rng, model)
-    return Holo(**{name: made.model_copy(update={"enable": rng.random() < 0.9})})
+    given: Any = {name: made.model_copy(update={"enable": rng.random() < 0.9})}
+    return Holo(**given)
 
 
 @pytest.fixture

@@ -82,8 +82,10 @@ def test_hosts_see_nothing_more_where_all_programs_are_in_usr() -> None:
     assert finder.binds() == {}
 
 
-def test_what_hosts_see_is_there_and_does_not_depend_on_which_program_they_need() -> None:
-    first, second = Embedded(), Embedded()
+def test_what_hosts_see_is_there_and_does_not_depend_on_which_program_they_need(
+    tmp_path: Path,
+) -> None:
+    first, second = Embedded(tmp_path), Embedded(tmp_path)
     assert first("nats-server", "nats-server") == f"{FOLDER}/bin/nats-server"
     assert second("holo", "holo") == f"{FOLDER}/scripts/holo"
     assert first.binds() == second.binds()
@@ -106,8 +108,8 @@ def lowered(text: str, folder: Path) -> LoweredFleet:
 
 
 def test_containers_see_the_programs_only_where_their_units_need_them(tmp_path: Path) -> None:
-    finder = Embedded()
-    fleet = finder.shown(lowered(FLEET, tmp_path))
+    finder = Embedded(tmp_path)  # where nothing is in /usr
+    fleet = finder.shown(lowered(FLEET.replace("busybox", "/usr/bin/busybox"), tmp_path))
     bundle = make_bundle(fleet, "alpha", finder)
     mounts = {name: FOLDER in facts.mounts for name, facts in bundle.containers.items()}
     assert mounts == {"bus": True, "web": False}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import random
 import re
+import warnings
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,16 +31,15 @@ pytestmark = pytest.mark.needs(*NEEDS, "nft", "caddy")
 
 HUB = "192.0.2.10"
 LEAVES = {
-    # leaf: its host, and its place
-    "north": ("north", "north"),
-    "south": ("south", "south"),
-    "west": ("west", "west"),
-    "east": ("east", "east/nats"),
-    "agent": ("agent", "agent"),
+    "north": "north",
+    "south": "south",
+    "west": "west",
+    "east": "east_nats",
+    "agent": "far",
 }
-DOMAINS = {"north": "north", "south": "south", "west": "west", "east": "east_nats", "agent": "far"}
+"""The leaves, each on a host of its name: their JetStream domains."""
 PASSWORD = "a-password-of-Alice"  # noqa: S105 - of this test
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 T = TypeVar("T")
 
@@ -139,10 +140,14 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     file.write_text(yaml.safe_dump(fleet(system.public, preload)))
     with lab(file, "--bind", f"/etc/keys={keys}") as name:
         running = Running(name, file, keys, {})
-        for server, (host, _) in {"hub": ("hub", ""), **LEAVES}.items():
-            running.ports[server] = running.port(host)
+        for server in ["hub", *LEAVES]:
+            running.ports[server] = running.port(server)
         running.ports["walled"] = running.port("east", 4223)
         yield running
+
+
+async def raised(_: Exception) -> None:
+    """Told of an error that is raised as well."""
 
 
 @asynccontextmanager
@@ -151,7 +156,8 @@ async def client(services: Running, server: str, **options: Any) -> Any:
     if server == "hub":
         options["user_credentials"] = str(services.keys / "client.creds")
     url = f"nats://127.0.0.1:{services.ports[server]}"
-    made = await nats.connect(url, allow_reconnect=False, **options)
+    # By itself it logs an error, with all that it has open.
+    made = await nats.connect(url, allow_reconnect=False, error_cb=raised, **options)
     try:
         yield made
     finally:
@@ -162,9 +168,15 @@ def running(what: Coroutine[Any, Any, T]) -> T:
     """The result of a test's own steps, of which none takes long."""
 
     async def limited() -> T:
-        return await asyncio.wait_for(what, 3 * PATIENCE)
+        return await asyncio.wait_for(what, 2 * PATIENCE)
 
-    return asyncio.run(limited())
+    with warnings.catch_warnings():
+        # nats-py leaves a connection open that comes to nothing.
+        warnings.simplefilter("ignore", ResourceWarning)
+        try:
+            return asyncio.run(limited())
+        finally:
+            gc.collect()
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -212,12 +224,13 @@ def test_a_message_reaches_a_leaf_from_the_hub_and_comes_back(services: Running,
 def test_hub_and_leaves_have_each_a_jetstream_domain_of_their_own(services: Running) -> None:
     async def domain(server: str) -> str | None:
         async with client(services, server) as there:
-            return (await there.jetstream().account_info()).domain
+            told: str | None = (await there.jetstream().account_info()).domain
+            return told
 
     async def steps() -> dict[str, str | None]:
         return {server: await domain(server) for server in ["hub", *LEAVES]}
 
-    assert running(steps()) == {"hub": "hub", **DOMAINS}
+    assert running(steps()) == {"hub": "hub", **LEAVES}
 
 
 def test_a_leaf_passes_messages_on_and_has_no_stream_of_the_hubs(services: Running) -> None:
@@ -254,18 +267,18 @@ def copy_of(stream: str, domain: str) -> StreamConfig:
 
 
 OFF_AND_ON = {
-    "north": (["north"], "holo-nats-server.service"),
-    "agent": (["agent"], "holo-host-agent-nats.service"),
-    "east": (["east"], "container@nats.service"),
+    "north": "holo-nats-server.service",
+    "agent": "holo-host-agent-nats.service",
+    "east": "container@nats.service",
 }
+"""Of leaves: the unit of their host that is stopped, and started again."""
 
 
 @pytest.mark.parametrize("leaf", OFF_AND_ON)
 def test_a_leaf_that_was_off_has_all_that_the_hub_stored_meanwhile(
     services: Running, leaf: str
 ) -> None:
-    (host,), unit = OFF_AND_ON[leaf]
-    systemctl = ["exec", "--lab", services.name, host, "--", "systemctl"]
+    systemctl = ["exec", "--lab", services.name, leaf, "--", "systemctl"]
     stream, subject = f"TO_{leaf.upper()}", f"stored.{leaf}"
 
     async def steps() -> list[int]:
@@ -277,9 +290,9 @@ def test_a_leaf_that_was_off_has_all_that_the_hub_stored_meanwhile(
                 await own.add_stream(copy_of(stream, "hub"))
                 await put(js, subject, range(20))
                 await until(lambda: _has(own, f"COPY_{stream}", 20))
-            holo(*systemctl, "stop", unit)
+            holo(*systemctl, "stop", OFF_AND_ON[leaf])
             await put(js, subject, range(20, 220))
-            holo(*systemctl, "start", unit)
+            holo(*systemctl, "start", OFF_AND_ON[leaf])
 
             async def again() -> bool:
                 async with client(services, leaf) as there:
@@ -296,43 +309,20 @@ async def _has(js: Any, stream: str, number: int) -> bool:
     return await count(js, stream) == number
 
 
-def test_what_a_leaf_stores_while_the_hub_is_off_reaches_it_when_it_is_back(
-    services: Running,
-) -> None:
-    systemctl = ["exec", "--lab", services.name, "hub", "--", "systemctl"]
-
-    async def steps() -> list[int]:
-        async with client(services, "south") as south, client(services, "hub") as hub:
-            js = south.jetstream()
-            await js.add_stream(name="REPORTS", subjects=["reports.>"])
-            await hub.jetstream().add_stream(copy_of("REPORTS", "south"))
-            await put(js, "reports.south", range(10))
-            await until(lambda: _has(hub.jetstream(), "COPY_REPORTS", 10))
-            holo(*systemctl, "stop", "holo-nats-server")
-            await put(js, "reports.south", range(10, 60))
-            holo(*systemctl, "start", "holo-nats-server")
-
-            async def again() -> bool:
-                async with client(services, "hub") as back:
-                    return await count(back.jetstream(), "COPY_REPORTS") == 60
-
-            await until(again)
-        async with client(services, "hub") as back:
-            return await content(back.jetstream(), "COPY_REPORTS", 60)
-
-    assert running(steps()) == list(range(60))
-
-
 OVER_TLS = """
 import asyncio, ssl, sys, nats
+
+async def told(error):
+    sys.exit(repr(error))
+
 async def main(url, root, creds):
     context = ssl.create_default_context(cadata=root)
-    client = await nats.connect(url, tls=context, user_credentials=creds, allow_reconnect=False,
-                                connect_timeout=5)
+    client = await nats.connect(url, tls=context, user_credentials=creds, error_cb=told)
     answers = await client.subscribe("over.tls")
     await client.publish("over.tls", b"a message")
     print((await answers.next_msg(timeout=5)).data.decode(), client.connected_url.scheme)
     await client.close()
+
 asyncio.run(main(*sys.argv[1:]))
 """
 ROOT = "/var/lib/holo/holo-nats-server-caddy/pki/authorities/local/root.crt"
@@ -368,7 +358,7 @@ def test_a_server_with_accounts_lets_in_who_knows_the_password(services: Running
         async with client(services, "walled", user="alice", password=PASSWORD) as alice:
             assert await arrives(alice, alice, "alice")
         try:
-            async with client(services, "walled", user="alice", password="another"):  # noqa: S106
+            async with client(services, "walled", user="alice", password="another"):
                 return "let in"
         except Error as error:
             return str(error).lower()
@@ -378,7 +368,8 @@ def test_a_server_with_accounts_lets_in_who_knows_the_password(services: Running
 
 def secrets(services: Running) -> dict[str, str]:
     """Parts of the secrets that would be found wherever they were written."""
-    found = {"password": PASSWORD}
+    operator = (services.keys / "operator.jwt").read_text()
+    found = {"password": PASSWORD, "the operator's claim": operator}
     for file in services.keys.glob("*.creds"):
         jwt, seed = re.findall(r"^[A-Za-z0-9_.-]{50,}$", file.read_text(), re.MULTILINE)
         found |= {f"{file.stem}'s claim": jwt, f"{file.stem}'s seed": seed}
@@ -396,7 +387,7 @@ def places(services: Running, folder: Path) -> dict[str, str]:
         "records of the lab": "\n".join(path.read_text() for path in records),
         "journals": holo("logs", "--lab", name, "-n", "100000"),
     }
-    for host in json.loads(json.dumps(yaml.safe_load(services.fleet.read_text())))["hosts"]:
+    for host in yaml.safe_load(services.fleet.read_text())["hosts"]:
         inside = ["exec", "--lab", name, host, "--", "sh", "-c"]
         found[f"{host}'s files"] = holo(
             *inside, "find /etc/holo /etc/systemd -type f -exec cat {} +"

@@ -29,7 +29,7 @@ EXTRA: list[dict[str, Any]] = [
     {"logtime": False, "max_connections": 100},
     {"ping_interval": "20s", "jetstream": {"max_memory_store": 1024}},
     {"server_name": "@{HOLO_DOMAIN}@", "server_tags": ["@x", "a b"]},
-    {"cluster": None, "lame_duck_duration": "30s"},
+    {"lame_duck_duration": "30s"},
 ]
 CREDENTIALS = "run/credentials/holo-nats-server.service"
 
@@ -39,8 +39,10 @@ def sensible(rng: random.Random) -> NatsServer:
     given = of_model(rng, NatsServer).model_dump()
     given |= {"extra_attrs": rng.choice(EXTRA), "resolver_preload": {}, "operator_file": None}
     accounts = given["accounts"]
-    users = []
+    users: list[str] = []
     for account in accounts.values():
+        # A user is of one account.
+        account["users"] = {n: user for n, user in account["users"].items() if n not in users}
         for name, user in account["users"].items():
             if user["nkey"] is None:
                 users.append(name)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from holo_infra.model.services.base import Caddy, Hub, HubWithUser
+from holo_infra.model.services.base import Caddy, ClientHub, LeafHub
 from holo_infra.model.services.gateway import GatewayNats, GatewayOptions
 from holo_infra.model.services.host_agent import HostAgentOptions, HostNats
 from holo_infra.model.services.nats_server import (
@@ -30,8 +30,8 @@ from tests.support import alone
 from tests.support.modules import in_nix
 from tests.support.nix import Nix
 
-HUB = Hub(url="nats://192.0.2.1:7422", credentials_file="/run/keys/hub.creds")
-LOGIN = HubWithUser(url="wss://hub.example.org", user="orch", password_file="/run/keys/nats")
+HUB = LeafHub(url="nats://192.0.2.1:7422", credentials_file="/run/keys/hub.creds")
+LOGIN = ClientHub(url="wss://hub.example.org", user="orch", password_file="/run/keys/nats")
 ALL = "0.0.0.0"  # noqa: S104 - on purpose
 
 FULL: dict[str, tuple[Module, Options]] = {
@@ -209,8 +209,8 @@ def test_a_leaf_joins_its_hub_and_has_the_machines_name_for_a_domain() -> None:
 
 
 def test_a_server_is_a_hub_or_a_leaf() -> None:
-    assert '"leafnodes":{"host":"0.0.0.0","port":7422}' in config(NatsServerOptions(enable=True))
-    leaf = config(NatsServerOptions(enable=True, hub=Hub(url="wss://hub.example.org")))
+    assert '"leafnodes":{"host":"0.0.0.0","no_advertise":true,"port":7422}' in config(NatsServerOptions(enable=True))
+    leaf = config(NatsServerOptions(enable=True, hub=LeafHub(url="wss://hub.example.org")))
     assert '"leafnodes":{"remotes":[{"urls":["wss://hub.example.org"]}]}' in leaf
 
 

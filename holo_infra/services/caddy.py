@@ -30,7 +30,7 @@ def caddy_config(name: str, caddy: Caddy, external_port: int, upstream: str) -> 
     server = {
         "listen": [text(":", external_port)],
         "automatic_https": {"disable_redirects": True},
-        "tls_connection_policies": [{"fallback_sni": caddy.server_name}],
+        "tls_connection_policies": [{"default_sni": caddy.server_name}],
         "routes": [
             {
                 "match": [{"host": subjects}],
@@ -74,6 +74,7 @@ def caddy_unit(name: str, of: str, config: str, external_port: int) -> dict[str,
         after=["network-online.target", f"{of}.service"],
         wants=["network-online.target"],
         wanted_by=["multi-user.target"],
+        environment={"HOME": f"/var/lib/holo/{name}"},
         triggers=[config],
         service=[
             CONFINED,

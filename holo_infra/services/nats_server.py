@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holo_infra.model.services.base import Hub
+from holo_infra.model.services.base import LeafHub
 from holo_infra.model.services.nats_server import (
     Account,
     NatsServerOptions,
@@ -153,7 +153,7 @@ def jetstream_config(domain: str | None, store_dir: str, max_storage: str | None
     )
 
 
-def leafnode_remote(unit_name: str, hub: Hub) -> dict[str, Any]:
+def leafnode_remote(unit_name: str, hub: LeafHub) -> dict[str, Any]:
     """What joins a server to the hub as a leaf."""
     return without_nulls(
         {
@@ -161,24 +161,30 @@ def leafnode_remote(unit_name: str, hub: Hub) -> dict[str, Any]:
             "credentials": if_(
                 given(hub.credentials_file), credential(unit_name, "hub.creds"), None
             ),
-            "nkey": if_(given(hub.nkey_file), credential(unit_name, "hub.nk"), None),
+            "@include": if_(_shows_key(hub), text(_included(unit_name), "hub.nk"), None),
             "tls": if_(hub.tls_insecure, {"insecure": True}, None),
         },
     )
 
 
-def hub_credentials(hub: Hub) -> list[str]:
+def _shows_key(hub: LeafHub) -> bool:
+    """Whether the hub is shown a key; with credentials it is not."""
+    return all_(given(hub.nkey_file), not_(given(hub.credentials_file)))
+
+
+def hub_credentials(hub: LeafHub) -> list[str]:
     """`LoadCredential=` for what the hub is shown."""
     return concat(
         if_given(hub.credentials_file, lambda file: [text("hub.creds:", file)]),
-        if_given(hub.nkey_file, lambda file: [text("hub.nk:", file)]),
+        when(_shows_key(hub), text("hub.nk:", coalesce(hub.nkey_file, ""))),
     )
 
 
 def _config(cfg: NatsServerOptions) -> dict[str, Any]:
     is_hub = named("isHub", not_(given(cfg.hub.url)))
     websocket = {"host": cfg.websocket.host, "port": cfg.websocket.port, "no_tls": True}
-    hub = {"host": cfg.leafnode_host, "port": cfg.leafnode_port}
+    # What it would tell leaves is where it listens: 0.0.0.0.
+    hub = {"host": cfg.leafnode_host, "port": cfg.leafnode_port, "no_advertise": True}
     leaf = {"remotes": [leafnode_remote(UNIT, cfg.hub)]}
     with_operator = given(cfg.operator_file)
     jetstream = cfg.jetstream
@@ -219,12 +225,13 @@ def _account(name: str, account: Account) -> dict[str, Any]:
 
 def _user(account: str, name: str, user: User) -> dict[str, Any]:
     """A user; one with a key is known by it alone."""
-    folder = _CREDENTIALS + credential(UNIT, "").lstrip("/")
     return without_nulls(
         {
             "nkey": user.nkey,
             "user": if_(given(user.nkey), None, name),
-            "@include": if_(given(user.password_file), text(folder, _secret(account, name)), None),
+            "@include": if_(
+                _has_password(user), text(_included(UNIT), _secret(account, name)), None
+            ),
             "permissions": without_nulls(
                 {
                     "publish": user.publish,
@@ -240,11 +247,22 @@ def _passwords(account: str, of: Account) -> list[str]:
     return flatten(
         map_items(
             of.users,
-            lambda name, user: if_given(
-                user.password_file, lambda file: [text(_secret(account, name), ":", file)]
+            lambda name, user: when(
+                _has_password(user),
+                text(_secret(account, name), ":", coalesce(user.password_file, "")),
             ),
         ),
     )
+
+
+def _has_password(user: User) -> bool:
+    """Whether a user proves by a password who it is; one with a key may not have one."""
+    return all_(given(user.password_file), not_(given(user.nkey)))
+
+
+def _included(unit_name: str) -> str:
+    """The folder of a unit's secrets as `include` takes it."""
+    return _CREDENTIALS + credential(unit_name, "").lstrip("/")
 
 
 def _secret(account: str, user: str) -> str:

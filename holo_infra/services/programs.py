@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from holo_infra.model.services.base import HubWithUser, LogLevel
+from holo_infra.model.services.base import ClientHub, LogLevel
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX
 from holo_infra.services.files import credential
 from nixgen import coalesce, concat, exe, if_given, only_if, text, when
@@ -13,7 +13,7 @@ from nixgen.systemd import exec_line, unit
 LOCAL_NATS = "nats://127.0.0.1:4222"
 
 
-def hub_arguments(unit_name: str, hub: HubWithUser) -> list[str]:
+def hub_arguments(unit_name: str, hub: ClientHub) -> list[str]:
     """The arguments that say how a program reaches the hub. Secrets are files."""
     return concat(
         ["--nats-url", coalesce(hub.url, LOCAL_NATS)],
@@ -31,7 +31,7 @@ def hub_arguments(unit_name: str, hub: HubWithUser) -> list[str]:
     )
 
 
-def hub_secrets(hub: HubWithUser) -> list[str]:
+def hub_secrets(hub: ClientHub) -> list[str]:
     """`LoadCredential=` for what the hub is shown."""
     return concat(
         if_given(hub.password_file, lambda file: [text("nats-password:", file)]),

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import nkeys
+import nkeys  # type: ignore[import-untyped]  # has no types
 
 from holo_infra.model.services.nats_server import NatsServer, NatsServerOptions
 from holo_infra.services.nats_server import nats_server

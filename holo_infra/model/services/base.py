@@ -72,7 +72,7 @@ class Caddy(ServiceOptions):
 
 
 class Hub(ServiceOptions):
-    """The NATS hub, as one of its clients reaches it."""
+    """The NATS hub, as it is reached from elsewhere."""
 
     url: NatsUrl | None = None
     """Where the hub is; without it there is none."""
@@ -83,18 +83,24 @@ class Hub(ServiceOptions):
     credentials_file: SecretFile | None = None
     """A file of credentials (`.creds`): a user's JWT and its seed."""
 
-    nkey_file: SecretFile | None = None
-    """A file with the seed of a user's nkey."""
-
     @property
     def secret_files(self) -> dict[str, str]:
         """What the hub is shown."""
-        found = {"credentials_file": self.credentials_file, "nkey_file": self.nkey_file}
+        names = ("credentials_file", "password_file", "nkey_file")
+        found = {name: getattr(self, name, None) for name in names}
         return {name: path for name, path in found.items() if path is not None}
 
 
-class HubWithUser(Hub):
-    """The NATS hub, as a client with a password reaches it."""
+class LeafHub(Hub):
+    """The NATS hub, as a leaf server joins it: at its port for leaves, or at its websocket."""
+
+    nkey_file: SecretFile | None = None
+    """A file in NATS's own syntax with the line `nkey: "SU…"`, the seed of a user's key; it is not
+    used with `credentials_file`."""
+
+
+class ClientHub(Hub):
+    """The NATS hub, as a client reaches it."""
 
     user: Annotated[str, matching("[A-Za-z0-9_.@-]{1,100}")] | None = None
     """The user at the hub."""
@@ -102,8 +108,5 @@ class HubWithUser(Hub):
     password_file: SecretFile | None = None
     """A file with the user's password, on its first line."""
 
-    @property
-    def secret_files(self) -> dict[str, str]:
-        """What the hub is shown."""
-        own = {"password_file": self.password_file} if self.password_file is not None else {}
-        return {**super().secret_files, **own}
+    nkey_file: SecretFile | None = None
+    """A file with the seed of a user's key."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from holo_infra.model.names import IPv4, Port
 from holo_infra.model.services.base import (
     Caddy,
+    ClientHub,
     Enable,
-    HubWithUser,
     LogLevel,
     ServiceOptions,
     UnprivilegedPort,
@@ -17,7 +17,7 @@ from nixgen import PackageName
 class GatewayNats(ServiceOptions):
     """NATS, as the gateway reaches it."""
 
-    hub: HubWithUser = HubWithUser()
+    hub: ClientHub = ClientHub()
     """The hub; without a `url` at nats://127.0.0.1:4222."""
 
 

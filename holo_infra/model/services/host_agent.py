@@ -5,7 +5,7 @@ from __future__ import annotations
 from holo_infra.model.names import AbsolutePath, IPv4, SecretFile
 from holo_infra.model.services.base import (
     Enable,
-    Hub,
+    LeafHub,
     LogLevel,
     NatsUrl,
     ServiceOptions,
@@ -41,7 +41,7 @@ class HostNats(ServiceOptions):
     domain: Domain | None = None
     """The leaf server's JetStream domain, by default the machine's name."""
 
-    hub: Hub = Hub()
+    hub: LeafHub = LeafHub()
     """The hub that the leaf server joins. Without a `url` there is no leaf server, and the agent
     uses one that is there."""
 

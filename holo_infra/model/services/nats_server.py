@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from holo_infra.model.names import IPv4, Port, SecretFile
-from holo_infra.model.services.base import Caddy, Enable, Hub, ServiceOptions, UnprivilegedPort
+from holo_infra.model.services.base import Caddy, Enable, LeafHub, ServiceOptions, UnprivilegedPort
 from nixgen import JsonObject, PackageName, matching
 
 UserName = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")]
@@ -18,8 +18,12 @@ AccountKey = Annotated[str, matching("A[A-Z2-7]{55}")]
 """The public half of an account's nkey."""
 Jwt = Annotated[str, matching("[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]+")]
 """A signed claim, as `nsc` makes it."""
-Subject = Annotated[str, matching("[A-Za-z0-9_$*>-]+([.][A-Za-z0-9_$*>-]+)*( [A-Za-z0-9_.-]+)?")]
-"""A subject, with wildcards, and perhaps a queue's name: `WORKLOAD.*.update`."""
+_WORD = "([*]|[A-Za-z0-9_$-]+)"
+_SUBJECT = f"({_WORD}[.])*({_WORD}|>)"
+Subject = Annotated[str, matching(_SUBJECT)]
+"""A subject, with wildcards: `WORKLOAD.*.update`."""
+Subscription = Annotated[str, matching(f"{_SUBJECT}( [A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*)?")]
+"""A subject, and perhaps the name of the only queue: `WORKLOAD.*.update agents`."""
 Domain = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
 """A JetStream domain: what `$JS.<domain>.API` addresses."""
 StorageSize = Annotated[str, matching("[1-9][0-9]{0,9}[KMGT]")]
@@ -76,7 +80,7 @@ class User(ServiceOptions):
     publish: list[Subject] | None = None
     """The subjects to which it may publish; null: all."""
 
-    subscribe: list[Subject] | None = None
+    subscribe: list[Subscription] | None = None
     """The subjects to which it may subscribe; null: all."""
 
     allow_responses: bool = False
@@ -117,7 +121,7 @@ class NatsServer(ServiceOptions):
     open_firewall: bool = False
     """Whether NixOS's firewall lets others reach `port` and `leafnode_port`."""
 
-    hub: Hub = Hub()
+    hub: LeafHub = LeafHub()
     """The hub that this server joins as a leaf: at its port for leaves, or at its websocket."""
 
     jetstream: Jetstream = Jetstream()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from holo_infra.model.names import SecretFile
-from holo_infra.model.services.base import Enable, HubWithUser, LogLevel, ServiceOptions
+from holo_infra.model.services.base import ClientHub, Enable, LogLevel, ServiceOptions
 from nixgen import PackageName, matching
 
 
@@ -35,7 +35,7 @@ class Mongo(ServiceOptions):
 class OrchestratorNats(ServiceOptions):
     """NATS, as the orchestrator reaches it."""
 
-    hub: HubWithUser = HubWithUser()
+    hub: ClientHub = ClientHub()
     """The hub; without a `url` at nats://127.0.0.1:4222."""
 
 
