@@ -116,12 +116,6 @@ def test_the_definition_and_its_module_in_the_readme_are_those_of_the_project() 
     assert squeezed(blocks("nix")[1]) in squeezed((ROOT / "modules/socat.nix").read_text())
 
 
-def test_the_flake_exports_every_module() -> None:
-    exported = re.findall(r"([\w-]+) = ./modules/([\w-]+).nix;", (ROOT / "flake.nix").read_text())
-    modules = {path.stem for path in (ROOT / "modules").glob("*.nix")} - {"default"}
-    assert {*exported} == {(name, name) for name in modules}
-
-
 def test_the_page_of_diagnostics_is_what_the_catalogue_makes() -> None:
     assert docs.PAGE.read_text() == docs.page(), "run `just docs`"
 

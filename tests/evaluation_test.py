@@ -30,24 +30,35 @@ def test_the_host_of_the_example_is_forced(
     assert "holochain3" not in derivation
 
 
-@pytest.fixture(scope="session")
-def compiled_mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `holo compile` writes for examples/mixed, by its own numbers."""
-    folder = tmp_path_factory.mktemp("mixed")
-    shutil.copytree(fleets.ROOT / "examples" / "mixed", folder, dirs_exist_ok=True)
+def compiled(example: str, folder: Path) -> Path:
+    """The folder that `holo compile` writes for an example, by its own numbers."""
+    shutil.copytree(fleets.ROOT / "examples" / example, folder, dirs_exist_ok=True)
     out = folder / "out"
     assert main(["compile", str(folder / "fleet.yaml"), "--out", str(out), "--locked"]) == 0
     return out
+
+
+@pytest.fixture(scope="session")
+def compiled_mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled("mixed", tmp_path_factory.mktemp("mixed"))
+
+
+@pytest.fixture(scope="session")
+def compiled_dev(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compiled("dev", tmp_path_factory.mktemp("dev"))
 
 
 MIXED = {
     "hub": [
         "ListenStream=192.0.2.10:4222",
         "/bin/turnserver",
-        "operator.jwt",
-        "/bin/nats-server",
+        "password.HOLO.orchestrator:orchestrator.conf",
+        "holo-nats-server",
     ],
-    "edge0": ["/bin/holochain", "/bin/hc-http-gw", "10.77.0.6:8090", "WORKLOAD.HC_HTTP_GW.*"],
+    "edge0": [
+        *("/bin/holochain", "/bin/hc-http-gw", "10.77.0.6:8090", "WORKLOAD.HC_HTTP_GW.*"),
+        *("holo-host-agent", "bootstrap_service", "bootstrap_url"),  # of 0.4 and 0.5
+    ],
     "edge1": ["container@metrics", "10.77.0.14:7000", "192.0.2.21 . tcp . 8081", "127.0.0.1:9100"],
 }
 """What is on a host or in its containers, and nowhere else."""
@@ -64,6 +75,26 @@ def test_each_host_of_the_example_with_everything_is_forced(
     path = fleets.toplevel(nix, compiled_mixed, host, fleets.inputs(nixpkgs, tmp_path))
     derivations = with_inputs(path)
     for name, expected in MIXED.items():
+        found = [text for text in expected if text in derivations]
+        assert found == (expected if name == host else []), name
+
+
+DEV = {
+    "dev-hub": ["holo-nats-server-caddy", "kitsune2-bootstrap-srv"],
+    "dev-orch": ["mongo-url:/srv/keys/mongo-url"],
+    "dev-host": ["IS_CONTAINER_ON_PRIVATE_NETWORK=true", "HC_GW_ALLOWED_FNS_forum=*", "/bin/holochain"],
+    "dev-gw": ["/run/credentials/holo-gateway.service/nats-password"],
+}
+"""The same of the platform on one computer."""
+
+
+@pytest.mark.parametrize("host", DEV)
+def test_each_host_of_the_whole_platform_is_forced(
+    nix: Nix, nixpkgs: Path, compiled_dev: Path, tmp_path: Path, host: str
+) -> None:
+    path = fleets.toplevel(nix, compiled_dev, host, fleets.inputs(nixpkgs, tmp_path))
+    derivations = with_inputs(path)
+    for name, expected in DEV.items():
         found = [text for text in expected if text in derivations]
         assert found == (expected if name == host else []), name
 
@@ -96,7 +127,7 @@ def test_another_flake_adds_to_a_hosts_module(
     overrides = {
         "nixpkgs": nixpkgs,
         "fleet": compiled_example,
-        "fleet/holo-infra": inputs["holo-infra"],
+        **{f"fleet/{name}": path for name, path in inputs.items() if name != "nixpkgs"},
     }
     path = fleets.toplevel(nix, user, "alpha", overrides)
     assert "container@holochain2" in Path(path).read_text()

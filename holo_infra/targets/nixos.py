@@ -146,7 +146,10 @@ def _flake_file(fleet: LoweredFleet, inputs: FlakeInputs) -> str:
 
 
 def _flake(fleet: LoweredFleet, inputs: FlakeInputs) -> Node:
-    urls = (("nixpkgs", inputs.nixpkgs), ("holo-infra", inputs.holo_infra))
+    nixpkgs = _set(url=Literal(inputs.nixpkgs))
+    # One nixpkgs for hosts and for the packages that this project builds for them.
+    follows = _set(nixpkgs=_set(follows=Literal("nixpkgs")))
+    holo_infra = _set(url=Literal(inputs.holo_infra), inputs=follows)
     name, _ = variable("name", types.Unknown())
     path, path_view = variable("path", types.Unknown())
     module, module_view = variable("module", types.Unknown())
@@ -174,6 +177,6 @@ def _flake(fleet: LoweredFleet, inputs: FlakeInputs) -> Node:
     )
     return _set(
         description=Literal(f"The NixOS hosts of the fleet {fleet.name}"),
-        inputs=Attrs(tuple((name, _set(url=Literal(url))) for name, url in urls)),
+        inputs=Attrs((("nixpkgs", nixpkgs), ("holo-infra", holo_infra))),
         outputs=Function(("nixpkgs", "holo-infra", "..."), outputs),
     )

@@ -8,6 +8,7 @@ let
     // {
       type = "derivation";
       inherit name system;
+      drvPath = "/nix/store/${hash}-${name}.drv";
       outPath = "/nix/store/${hash}-${name}";
     };
   zeros = "00000000000000000000000000000000";
@@ -29,76 +30,100 @@ let
     bash = "bash";
     busybox = null;
     caddy = "caddy";
+    cmake = "cmake";
     coreutils = null;
     coturn = null;
     curl = "curl";
     findutils = null;
     glibcLocales = null;
+    go = "go";
     gnugrep = "grep";
     gnused = "sed";
+    graphviz = null;
     haproxy = "haproxy";
-    hc = "hc";
-    hc-http-gw = "hc-http-gw";
     hello = "hello";
-    holo-infra = "holo";
-    holochain = "holochain";
     iproute2 = "ip";
     jq = "jq";
-    kitsune2-bootstrap-srv = "kitsune2-bootstrap-srv";
+    just = "just";
+    mongosh = "mongosh";
     nats-server = "nats-server";
     natscli = "nats";
     netcat = "nc";
     nftables = "nft";
     nginx = "nginx";
+    nixfmt = "nixfmt";
+    nodejs = "node";
+    nsc = "nsc";
+    openssh = "ssh";
+    openssl = "openssl";
+    perl = "perl";
+    pkg-config = "pkg-config";
     procps = null;
-    python3 = "python3";
+    pulumi-bin = "pulumi";
+    qemu = null;
     shadow = null;
     socat = "socat";
     systemd = null;
     tzdata = null;
   };
+  packages = lib.mapAttrs (
+    name: mainProgram:
+    package name (lib.optionalAttrs (mainProgram != null) { inherit mainProgram; })
+  );
+  pkgs =
+    packages programs
+    // packages (import ./ours.nix)
+    // import ./builders.nix { inherit lib package system text; }
+    // {
+      inherit lib;
+      pkgsStatic = { inherit (pkgs) busybox; };
+
+      # The file's function on what it asks for by name.
+      callPackage =
+        file: arguments:
+        let
+          function = import file;
+        in
+        function (builtins.intersectAttrs (lib.functionArgs function) pkgs // arguments);
+
+      stdenv.hostPlatform = { inherit system; };
+
+      writeText = name: content: text name content { };
+      writeTextDir = path: content: text (baseNameOf path) content { };
+      writeShellScriptBin = name: content: text name content { meta.mainProgram = name; };
+
+      formats.json = _: {
+        type =
+          let
+            inherit (lib.types)
+              attrsOf
+              bool
+              float
+              int
+              listOf
+              nullOr
+              oneOf
+              path
+              str
+              ;
+            atom = [
+              bool
+              int
+              float
+              str
+              path
+            ];
+            nested = [
+              (attrsOf value)
+              (listOf value)
+            ];
+            value = nullOr (oneOf (atom ++ nested)) // {
+              description = "JSON value";
+            };
+          in
+          value;
+        generate = name: value: text name (builtins.toJSON value) { };
+      };
+    };
 in
-lib.mapAttrs (
-  name: mainProgram: package name (lib.optionalAttrs (mainProgram != null) { inherit mainProgram; })
-) programs
-// {
-  inherit lib;
-  stdenv.hostPlatform = { inherit system; };
-
-  writeText = name: content: text name content { };
-  writeTextDir = path: content: text (baseNameOf path) content { };
-  writeShellScriptBin = name: content: text name content { meta.mainProgram = name; };
-
-  formats.json = _: {
-    type =
-      let
-        inherit (lib.types)
-          attrsOf
-          bool
-          float
-          int
-          listOf
-          nullOr
-          oneOf
-          path
-          str
-          ;
-        atom = [
-          bool
-          int
-          float
-          str
-          path
-        ];
-        nested = [
-          (attrsOf value)
-          (listOf value)
-        ];
-        value = nullOr (oneOf (atom ++ nested)) // {
-          description = "JSON value";
-        };
-      in
-      value;
-    generate = name: value: text name (builtins.toJSON value) { };
-  };
-}
+pkgs

@@ -142,8 +142,14 @@ let
         builtins.fromJSON (head parts);
     fileContents = file: removeSuffix "\n" (readFile file);
     importJSON = file: builtins.fromJSON (readFile file);
+    importTOML = file: builtins.fromTOML (readFile file);
 
     # Packages
+    licenses.asl20.spdxId = "Apache-2.0";
+    platforms.linux = [
+      "aarch64-linux"
+      "x86_64-linux"
+    ];
     isDerivation = x: x.type or null == "derivation";
     isStringLike = x: isString x || builtins.isPath x || x ? outPath || x ? __toString;
     isStorePath = x: isStringLike x && dirOf (toString x) == builtins.storeDir;
@@ -172,6 +178,7 @@ let
     // import ./options.nix { inherit lib; }
     // import ./modules.nix { inherit lib; }
     // {
+      fileset = import ./fileset.nix { inherit lib; };
       types = import ./types.nix { inherit lib; };
       inherit (lib.types) mkOptionType;
     };
