@@ -56,6 +56,7 @@ in
     package = lib.mkOption {
       type = lib.types.package;
       default = pkgs.hc-http-gw;
+      defaultText = lib.literalExpression "pkgs.hc-http-gw";
       description = "The package of the gateway.";
     };
     adminWebsocketUrl = lib.mkOption {

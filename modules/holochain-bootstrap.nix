@@ -118,8 +118,9 @@ in
             ExecStart =
               if apart then
                 utils.escapeSystemdExecArgs [
-                  (lib.getExe' (if cfg.package != null then cfg.package else pkgs.${"hc"}) "hc")
-                  "run-local-services"
+                  (
+                    lib.getExe' (if cfg.package != null then cfg.package else pkgs.${"hc"}) "hc-run-local-services"
+                  )
                   "--disable-signal"
                   "--bootstrap-interface"
                   cfg.listenAddress
@@ -162,8 +163,9 @@ in
           {
             Type = "exec";
             ExecStart = utils.escapeSystemdExecArgs [
-              (lib.getExe' (if cfg.package != null then cfg.package else pkgs.${"hc"}) "hc")
-              "run-local-services"
+              (
+                lib.getExe' (if cfg.package != null then cfg.package else pkgs.${"hc"}) "hc-run-local-services"
+              )
               "--disable-bootstrap"
               "--signal-interfaces"
               cfg.listenAddress

@@ -128,6 +128,7 @@ in
     package = lib.mkOption {
       type = lib.types.package;
       default = pkgs.holochain;
+      defaultText = lib.literalExpression "pkgs.holochain";
       description = "The package of the conductor. It has to be of `version`.";
     };
     features = lib.mkOption {

@@ -100,6 +100,7 @@ in
     package = lib.mkOption {
       type = lib.types.package;
       default = pkgs.holo-infra;
+      defaultText = lib.literalExpression "pkgs.holo-infra";
       description = "The package with `holo`.";
     };
     autoStart = lib.mkOption {
@@ -116,6 +117,7 @@ in
       package = lib.mkOption {
         type = lib.types.package;
         default = pkgs.nats-server;
+        defaultText = lib.literalExpression "pkgs.nats-server";
         description = "The package of the leaf server.";
       };
       listenHost = lib.mkOption {

@@ -259,6 +259,7 @@ in
     package = lib.mkOption {
       type = lib.types.package;
       default = pkgs.nats-server;
+      defaultText = lib.literalExpression "pkgs.nats-server";
       description = "The package of the server, of version 2.10 or later.";
     };
     host = lib.mkOption {

@@ -67,6 +67,7 @@ in
     package = lib.mkOption {
       type = lib.types.package;
       default = pkgs.holo-infra;
+      defaultText = lib.literalExpression "pkgs.holo-infra";
       description = "The package with `holo`.";
     };
     logLevel = lib.mkOption {

@@ -128,7 +128,12 @@ def _option(field: FieldInfo, type_: types.Type, root: View, path: str) -> Node:
         default = value_node(cast("Callable[[], Any]", field.default_factory)(), type_)
         parts.append(("default", default))
     elif field.default is not PydanticUndefined:
-        parts.append(("default", value_node(field.default, type_)))
+        default = value_node(field.default, type_)
+        parts.append(("default", default))
+        if isinstance(default, Raw):  # a package, which may not be there when a manual is made
+            parts.append(
+                ("defaultText", Call(Raw("lib.literalExpression"), (Literal(default.path),)))
+            )
     if field.examples:
         parts.append(("example", value_node(field.examples[0], type_)))
     parts.append(("description", Prose(field.description or "")))

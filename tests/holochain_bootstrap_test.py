@@ -55,7 +55,7 @@ def test_one_program_serves_both_since_0_5(version: HolochainVersion) -> None:
 @pytest.mark.parametrize("version", ["0.3", "0.4"])
 def test_the_signal_service_is_apart_up_to_0_4(version: HolochainVersion) -> None:
     options = HolochainBootstrapOptions(enable=True, version=version, package="hello")
-    program = [f"{ZEROS}hello/bin/hc", "run-local-services"]
+    program = [f"{ZEROS}hello/bin/hc-run-local-services"]
     bootstrap = ["--bootstrap-interface", "127.0.0.1", "--bootstrap-port", "50000"]
     signal = ["--signal-interfaces", "127.0.0.1", "--signal-port", "50001"]
     assert commands(options) == {

@@ -83,20 +83,21 @@ def _both(cfg: HolochainBootstrapOptions) -> str:
 
 def _bootstrap(cfg: HolochainBootstrapOptions) -> str:
     return exec_line(
-        *(_hc(cfg), "run-local-services", "--disable-signal"),
+        *(_local_services(cfg), "--disable-signal"),
         *("--bootstrap-interface", cfg.listen_address, "--bootstrap-port", text(cfg.port)),
     )
 
 
 def _signal(cfg: HolochainBootstrapOptions) -> str:
     return exec_line(
-        *(_hc(cfg), "run-local-services", "--disable-bootstrap"),
+        *(_local_services(cfg), "--disable-bootstrap"),
         *("--signal-interfaces", cfg.listen_address, "--signal-port", text(cfg.signal_port)),
     )
 
 
-def _hc(cfg: HolochainBootstrapOptions) -> str:
-    return exe(coalesce(cfg.package, package_named("hc")), "hc")
+def _local_services(cfg: HolochainBootstrapOptions) -> str:
+    """What `hc run-local-services` would look for on PATH."""
+    return exe(coalesce(cfg.package, package_named("hc")), "hc-run-local-services")
 
 
 def _unit(

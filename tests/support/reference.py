@@ -71,7 +71,7 @@ let
     type = o.type.description;
     description = o.description or "";
     default =
-      if o ? defaultText then value o.defaultText
+      if o ? defaultText && !lib.hasPrefix "pkgs." (value o.defaultText) then value o.defaultText
       else if o ? default then json o.default
       else null;
     example = if o ? example then value o.example else null;
