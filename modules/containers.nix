@@ -57,7 +57,7 @@ in
             default = null;
             description = ''
               The JetStream domain of a NATS server in it, which it learns as `HOLO_DOMAIN`;
-              by default the container's name.
+              without it the server takes the container's name.
             '';
           };
           files = lib.mkOption {
@@ -254,7 +254,7 @@ in
     ) cfg.containers);
     environment.etc = lib.mkMerge (lib.mapAttrsToList (name: c: {
       "holo/containers/${name}/identity.env".text =
-        "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\nHOLO_DOMAIN='\"${if c.domain != null then c.domain else name}\"'\n";
+        "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n${if c.domain != null then "HOLO_DOMAIN='\"${if c.domain != null then c.domain else ""}\"'\n" else ""}";
       "holo/containers/${name}/resolv.conf" = lib.mkIf (
         c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]
       ) {
@@ -366,7 +366,7 @@ in
           wantedBy = [ "multi-user.target" ];
           restartTriggers =
             [
-              "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\nHOLO_DOMAIN='\"${if c.domain != null then c.domain else name}\"'\n"
+              "HOLO_CONTAINER=${name}\nHOLO_ADDRESS=${if c.network == "private" then c.address else "127.0.0.1"}\n${if c.domain != null then "HOLO_DOMAIN='\"${if c.domain != null then c.domain else ""}\"'\n" else ""}"
             ]
             ++ lib.optional (
               c.network == "private" && c.egress == "internet" && cfg.nameservers != [ ]

@@ -1,36 +1,19 @@
-"""What is wrong with a fleet as a whole: each kind with its code, its place, its message, its hint.
-
-`§` stands in a fleet before what the diagnostic points at.
-"""
+"""What is wrong with a fleet as a whole: each kind with its code, place, message and hint."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from holo_infra.cli import main
 from holo_infra.cli.fleet import compile_fleet
-from holo_infra.diagnostics import Diagnostic, FleetError, dotted
+from holo_infra.diagnostics import FleetError, dotted
 from holo_infra.diagnostics.catalogue import CATALOGUE
+from tests.support.cases import MARK, UNIT, Case, marked, told
+from tests.support.service_cases import SERVICE_CASES
 
-MARK = "§"
-
-
-class Case(NamedTuple):
-    """A fleet with one thing wrong in it."""
-
-    code: str
-    fleet: str
-    message: str
-    hint: str
-    lock: str = ""
-    """A lock file that is there before."""
-
-
-UNIT = "{exec_start: [busybox]"
 LOCK = """{
   "version": 1,
   "hosts": {
@@ -904,25 +887,8 @@ hosts:
         "nothing listens on the address of b",
         "give a forward of it engine socat",
     ),
+    **SERVICE_CASES,
 }
-
-
-def told(folder: Path, fleet: str, lock: str = "") -> list[Diagnostic]:
-    """Everything that is told of a fleet, errors and warnings."""
-    path = folder / "fleet.yaml"
-    path.write_text(f"name: test\n{fleet.replace(MARK, '')}")
-    if lock:
-        (folder / "fleet.lock.json").write_text(lock)
-    try:
-        return list(compile_fleet(path).warnings)
-    except FleetError as error:
-        return list(error.diagnostics)
-
-
-def marked(fleet: str) -> tuple[int, int]:
-    """Line and column of the mark."""
-    before = f"name: test\n{fleet}".partition(MARK)[0]
-    return before.count("\n") + 1, len(before.rpartition("\n")[2]) + 1
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -97,7 +97,7 @@ def test_compile_writes_the_documented_files_and_the_lock(fleet: Path) -> None:
         "httpgw": {"protocol": "tcp", "host_port": 8080, "inner_port": 4000},
     }
     identity = written["systemd/alpha/containers/web0/identity.env"]
-    assert identity == b"HOLO_CONTAINER=web0\nHOLO_ADDRESS=10.0.85.2\n"
+    assert identity == (b"HOLO_CONTAINER=web0\nHOLO_ADDRESS=10.0.85.2\n")
     assert not list(out.rglob(".*"))
 
 
@@ -169,7 +169,7 @@ def test_the_inputs_of_the_flake_are_options(fleet: Path) -> None:
     assert main(["compile", str(fleet), "--out", str(out), *urls]) == 0
     flake = (out / "flake.nix").read_text()
     assert 'nixpkgs.url = "path:/nixpkgs";' in flake
-    assert 'holo-infra.url = "git+https://example.org/\\${x}";' in flake
+    assert 'holo-infra = {\n      url = "git+https://example.org/\\${x}";' in flake
 
 
 def test_show_prints_every_number(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -182,6 +182,30 @@ def test_show_prints_every_number(fleet: Path, capsys: pytest.CaptureFixture[str
         "  web1  the host's network  no units\n"
     )
     assert not (fleet.parent / "fleet.lock.json").exists()  # only compile writes it
+
+
+def test_show_prints_services(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fleet = tmp_path / "fleet.yaml"
+    fleet.write_text(
+        "name: f\n"
+        "hosts:\n"
+        "  alpha:\n"
+        "    services: {nats_server: {host: 0.0.0.0}, orchestrator: {mongo: {url_file: /k}}}\n"
+        "    containers:\n"
+        "      web0: {services: {hc_http_gw: {}}, units: {web: {exec_start: [busybox]}}}\n"
+    )
+    assert main(["show", str(fleet)]) == 0
+    assert capsys.readouterr().out == (
+        "alpha\n"
+        "  nats-server  0.0.0.0:4222, 0.0.0.0:7422\n"
+        "  orchestrator\n"
+        "  web0  10.0.85.2  web, hc-http-gw\n"
+    )
+    assert main(["show", str(fleet), "--json"]) == 0
+    alpha = json.loads(capsys.readouterr().out)["hosts"]["alpha"]
+    listens = {"nats_server": ["0.0.0.0:4222", "0.0.0.0:7422"], "orchestrator": []}
+    assert alpha["services"] == listens
+    assert alpha["containers"]["web0"]["services"] == {"hc_http_gw": ["127.0.0.1:8090"]}
 
 
 def test_show_gives_json(fleet: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -82,7 +82,11 @@ def test_each_host_of_the_example_with_everything_is_forced(
 DEV = {
     "dev-hub": ["holo-nats-server-caddy", "kitsune2-bootstrap-srv"],
     "dev-orch": ["mongo-url:/srv/keys/mongo-url"],
-    "dev-host": ["IS_CONTAINER_ON_PRIVATE_NETWORK=true", "HC_GW_ALLOWED_FNS_forum=*", "/bin/holochain"],
+    "dev-host": [
+        "IS_CONTAINER_ON_PRIVATE_NETWORK=true",
+        "HC_GW_ALLOWED_FNS_forum=*",
+        "/bin/holochain",
+    ],
     "dev-gw": ["/run/credentials/holo-gateway.service/nats-password"],
 }
 """The same of the platform on one computer."""

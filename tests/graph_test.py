@@ -13,6 +13,7 @@ from holo_infra.allocate import Allocation, allocate
 from holo_infra.cli import main
 from holo_infra.lower import lower
 from holo_infra.model.fleet import Container, Fleet, Forward, Host
+from holo_infra.model.services import Gateway, NatsServer, Services
 from holo_infra.model.unit import Unit
 from holo_infra.targets.graph import dot, mermaid
 
@@ -61,7 +62,12 @@ def test_the_picture_has_every_host_container_and_number(
         *("mixed", "hub", "internet"),
         *("edge0", "nixos · 192.0.2.20", "edge1", "systemd · 192.0.2.21", "nixos · 192.0.2.10"),
         *("holochain0", "10.77.0.2", "network conductors · egress internet"),
-        *("HTTP gateway of the conductor", "127.0.0.1:8091 → 8090 → 8090", "127.0.0.1:8001 → 8000"),
+        *("services", "on the host itself", "The host agent", "A Holochain conductor"),
+        *(
+            "The HTTP gateway of a conductor",
+            "127.0.0.1:8091 → 8090 → 8090",
+            "127.0.0.1:8001 → 8000",
+        ),
         *("192.0.2.10:7422 → 7422", "192.0.2.21:8081 → 8081", "127.0.0.1:7000/udp → 7000 → 7000"),
         *("the host's network", "0.0.0.0:3478/udp", "127.0.0.1:9100", "/srv/nats/state"),
     } <= texts
@@ -69,9 +75,11 @@ def test_the_picture_has_every_host_container_and_number(
     assert sorted(filter(None, tooltips)) == [
         "edge0 gateway → holochain0",
         "edge0 gateway → holochain1",
+        "edge0 gateway → holochain2",
         "edge0 gateway → hub",
         "edge0 holochain0 → internet",
         "edge0 holochain1 → internet",
+        "edge0 holochain2 → internet",
         "edge1 watch → echo",
         "edge1 watch → hub",
         "edge1 watch → web",
@@ -87,14 +95,39 @@ def test_the_flowchart_has_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert edges(text) == {
         "N_edge0_N_gateway --> N_edge0_N_holochain0",
         "N_edge0_N_gateway --> N_edge0_N_holochain1",
+        "N_edge0_N_gateway --> N_edge0_N_holochain2",
         "N_edge0_N_gateway ==> N_hub_N_HUB",
         "N_edge0_N_holochain0 -.-> INTERNET",
         "N_edge0_N_holochain1 -.-> INTERNET",
+        "N_edge0_N_holochain2 -.-> INTERNET",
         "N_edge1_N_watch --> N_edge1_N_echo",
         "N_edge1_N_watch --> N_edge1_N_web",
         "N_edge1_N_watch ==> N_hub_N_HUB",
         "N_edge1_N_web -.-> INTERNET",
     }
+
+
+def test_services_are_shown_with_where_they_listen_on_the_host() -> None:
+    services = Services(nats_server=NatsServer(host="0.0.0.0"))  # noqa: S104 - on purpose
+    shared = Container(network="shared", services=Services(gateway=Gateway()))
+    private = Container(services=Services(gateway=Gateway()))
+    host = Host(services=services, containers={"a": shared, "b": private})
+    graphviz, flowchart = pictures(Fleet(name="f", hosts={"x": host}))
+    lines = {line.strip() for line in flowchart.splitlines()}
+    gateway = "gateway: The HTTP gateway of the fleet"
+    assert lines >= {
+        (
+            'N_x_N_SERVICES["<b>services</b><br/>on the host itself<br/>nats-server: A NATS server'
+            '<br/>nats-server: 0.0.0.0:4222<br/>nats-server: 0.0.0.0:7422"]'
+        ),
+        f'N_x_N_a["<b>a</b><br/>the host\'s network<br/>{gateway}<br/>gateway: 127.0.0.1:8080"]',
+        f'N_x_N_b["<b>b</b> 10.0.85.2<br/>network private · egress none<br/>{gateway}"]',
+    }
+    assert 'port="SERVICES"' in graphviz
+    assert graphviz.count("0.0.0.0:4222") == 1
+    bare = pictures(Fleet(name="f", hosts={"x": Host()}))
+    assert "SERVICES" not in "".join(bare)
+    assert "no containers" in bare[0]
 
 
 def test_equal_fleets_have_equal_pictures_in_whatever_order_they_are_written() -> None:

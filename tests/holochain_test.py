@@ -130,7 +130,7 @@ def hostile() -> HolochainOptions:
     rest = "".join(["${HOME}%n%%$$$(id)`id`;|&", *plain])
     return HolochainOptions(
         enable=True,
-        passphrase_file="/run/keys/passphrase",  # noqa: S106 - a path
+        passphrase_file="/run/keys/passphrase",
         features=HOSTILE,
         admin_websocket_allowed_origins=rest,
         bootstrap_service_url=f"https://{rest}",
@@ -258,7 +258,7 @@ def versions_of_options() -> Iterator[HolochainOptions]:
         yield HolochainOptions(
             enable=True,
             admin_websocket_port=port,
-            passphrase_file="passphrase",  # noqa: S106 - a name
+            passphrase_file="passphrase",
         )
 
 
@@ -276,5 +276,5 @@ def test_what_a_conductor_listens_on_and_is_given_is_known_to_a_fleet() -> None:
     assert Holochain().listens == ["127.0.0.1:8000"]
     assert Holochain(admin_websocket_port=8111).listens == ["127.0.0.1:8111"]
     assert Holochain().secret_files == {}
-    with_file = Holochain(passphrase_file="/run/keys/p")  # noqa: S106 - a path
+    with_file = Holochain(passphrase_file="/run/keys/p")
     assert with_file.secret_files == {"passphrase_file": "/run/keys/p"}

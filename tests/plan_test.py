@@ -21,6 +21,8 @@ from holo_infra.cli import main
 from holo_infra.lower import LoweredFleet, lower
 from holo_infra.model.fleet import Container, Fleet, Forward, Host
 from holo_infra.model.options import ContainerOptions, ForwarderOptions, ForwardOptions, Holo
+from holo_infra.model.services import Gateway, HcHttpGw, NatsServer, Services
+from holo_infra.model.services.nats_server import Account, Jetstream
 from holo_infra.model.unit import Unit
 from holo_infra.plan.describe import describe, summary
 from holo_infra.plan.difference import Change, View, compare, leaves, renames, view
@@ -418,15 +420,17 @@ def test_every_value_of_every_file_is_told_when_it_changes() -> None:
     whole, told = viewed(files), 0
     for path, of_file in values.items():
         for leaf, value in leaves(of_file):
-            if leaf[-1] == "system":
-                continue  # the name of a class
+            if leaf[-1] in {"holo", "system"}:
+                continue  # nothing, and the name of a class
             spoiled = clone(of_file)
             holding, last = holder(spoiled, leaf), leaf[-1]
-            for other in (changed_value(value), None):
+            for other in (changed_value(value), None if value is not None else "x"):
                 holding[last] = other
                 assert viewed({**files, path: print_values(spoiled)}) != whole, (path, leaf)
                 told += 1
             del holding[last]
+            if not holding and leaf[1] == "forwarders":
+                continue  # an empty set says nothing, not even that a forward has a half
             assert viewed({**files, path: print_values(spoiled)}) != whole, (path, leaf)
     assert told > 500
 
@@ -441,6 +445,8 @@ def changed_value(value: Any) -> Any:
             return f"{value}x"
         case Raw(path):
             return Raw(f"{path}x")
+        case None | {}:
+            return 0
         case _:
             return [*value, "x"]
 
@@ -480,6 +486,66 @@ def test_options_of_a_container_and_of_its_class_never_share_a_name() -> None:
     assert not of_container & (of_class | {*Holo.model_fields} - {"containers"})
     halves = {*ForwarderOptions.model_fields} & {*ForwardOptions.model_fields}
     assert halves == {"engine", "inner_port", "port", "probe", "protocol"}
+
+
+def test_services_that_come_go_and_change_are_told() -> None:
+    gateway = Services(hc_http_gw=HcHttpGw(allowed_fns_per_app_id={"forum": "*"}))
+    conductor = Container(services=gateway, units={"web": Unit(exec_start=["busybox"])})
+    alpha = Host(
+        services=Services(nats_server=NatsServer(jetstream=Jetstream(domain="hub"))),
+        containers={"a": conductor, "b": Container(services=gateway)},
+    )
+    nothing, both = Fleet(name="f"), Fleet(name="f", hosts={"alpha": alpha})
+    *_, changes = difference(nothing, both)
+    assert describe(changes) == (
+        "+ host alpha  2 containers; services: nats-server\n"
+        '  + holo.nats-server.jetstream.domain: "hub"\n'
+        "  + container a  10.0.85.2  web, hc-http-gw\n"
+        '    + hc-http-gw.allowedFnsPerAppId.forum: "*"\n'
+        "  + container b  10.0.86.2  hc-http-gw\n"
+        '    + hc-http-gw.allowedFnsPerAppId.forum: "*"\n'
+    )
+    *_, changes = difference(both, nothing)
+    assert describe(changes) == (
+        "- host alpha  2 containers; services: nats-server\n"
+        "  - container a  10.0.85.2  web, hc-http-gw\n"
+        "  - container b  10.0.86.2  hc-http-gw\n"
+    )
+    other = Services(hc_http_gw=HcHttpGw(listen_port=4000), gateway=Gateway())
+    now = with_(alpha, services=Services(), containers={"a": with_(conductor, services=other)})
+    *_, changes = difference(both, with_(both, hosts={"alpha": now}))
+    assert describe(changes) == (
+        "~ host alpha\n"
+        "  - holo.nats-server.enable: true\n"
+        '  - holo.nats-server.jetstream.domain: "hub"\n'
+        "  ~ container a\n"
+        "    + gateway.enable: true\n"
+        '    - hc-http-gw.allowedFnsPerAppId.forum: "*"\n'
+        "    + hc-http-gw.listenPort: 4000\n"
+        "  - container b  10.0.86.2  hc-http-gw\n"
+    )
+
+
+def test_an_empty_set_in_data_of_a_service_is_told() -> None:
+    def fleet(data: dict[str, Any]) -> Fleet:
+        services = Services(nats_server=NatsServer(extra_attrs=data))
+        return Fleet(name="f", hosts={"a": Host(services=services)})
+
+    *_, changes = difference(fleet({"x": {"y": 1}}), fleet({"x": {}}))
+    assert describe(changes) == (
+        "~ host a\n  + holo.nats-server.extraAttrs.x: { }\n  - holo.nats-server.extraAttrs.x.y: 1\n"
+    )
+    (change,) = difference(fleet({"x": {}, "z": 1}), fleet({"z": 1}))[-1]
+    assert (change.action, change.path[-2:]) == ("remove", ("extraAttrs", "x"))
+
+
+def test_an_account_without_anything_is_told() -> None:
+    def fleet(*accounts: str) -> Fleet:
+        server = NatsServer(accounts={name: Account() for name in accounts})
+        return Fleet(name="f", hosts={"a": Host(services=Services(nats_server=server))})
+
+    *_, changes = difference(fleet("A"), fleet("A", "B"))
+    assert describe(changes) == "~ host a\n  + holo.nats-server.accounts.B: { }\n"
 
 
 def test_numbers_and_truth_values_differ() -> None:

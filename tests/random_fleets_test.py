@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from holo_infra.lower import LoweredFleet
-from holo_infra.model.fleet import Fleet
+from holo_infra.model.fleet import Container, Fleet, Host
 from holo_infra.model.options import Holo
+from holo_infra.model.services import Holochain, Services
+from holo_infra.model.unit import Unit
 from holo_infra.plan import write
 from holo_infra.targets.modules import modules
 from holo_infra.targets.nixos import FlakeInputs, nixos
@@ -21,6 +23,7 @@ from tests.support.values import ZEROS
 pytestmark = pytest.mark.needs("nix")
 
 COUNT = 300
+WEB = Unit(exec_start=["busybox", "httpd"])
 STUB = "hello"
 """The stand-in's package that takes the place of every class's system."""
 
@@ -74,13 +77,13 @@ def _class_names(path: Path) -> str:
 
 def options_of(lowered: LoweredFleet, name: str, platform: str) -> Holo:
     host = lowered.hosts[name]
-    if platform == "systemd":
-        return host.options
+    system = {"system": f"{ZEROS}{STUB}"} if platform == "nixos" else {}
     containers = {
-        container: {**settings, "system": f"{ZEROS}{STUB}"}
+        # Whether there are files of services is said only where no system brings them.
+        container: {**{key: of for key, of in settings.items() if key != "files"}, **system}
         for container, settings in host.settings.get("containers", {}).items()
     }
-    return Holo.model_validate({**host.settings, "containers": containers})
+    return Holo.from_nix({**host.settings, "containers": containers})
 
 
 @pytest.mark.parametrize("platform", ["nixos", "systemd"])
@@ -129,13 +132,13 @@ def test_flakes_of_random_fleets_are_forced(
     made: list[tuple[Fleet, LoweredFleet]],
 ) -> None:
     """Every host of every fleet, to the last value: a derivation holds its whole configuration."""
-    project = fleets.inputs(nixpkgs, folder)["holo-infra"]
+    project = fleets.project_in_nix(nixpkgs, folder)
     listed = " ".join(f"(forced {folder}/{number}/flake.nix)" for number in range(COUNT))
     derivations = nix.eval_json(
         f"""
         let
           nixpkgs = (import {nixpkgs}/flake.nix).outputs {{ self = null; }};
-          holo-infra = (import {project}/flake.nix).outputs {{ self = null; }};
+          holo-infra = {project};
           outputs = path: (import path).outputs {{ inherit nixpkgs holo-infra; self = null; }};
           forced = path:
             builtins.mapAttrs
@@ -153,6 +156,36 @@ def test_flakes_of_random_fleets_are_forced(
             assert found[name]["drvPath"].endswith(".drv")
             for container in host.containers:
                 assert f"container@{container}.service" in found[name]["json"]
+
+
+def test_n_containers_of_k_kinds_make_k_systems(nix: Nix, nixpkgs: Path, tmp_path: Path) -> None:
+    conductor, other = (
+        Services(holochain=Holochain(passphrase_file="key", version=version))
+        for version in ("0.4", "0.5")
+    )
+    kinds = [
+        Container(services=conductor, secrets={"key": "/run/keys/key"}),
+        Container(services=other, secrets={"key": "/run/keys/key"}),
+        Container(services=other, secrets={"key": "/run/keys/key"}, units={"web": WEB}),
+        Container(units={"web": WEB}, egress="hub"),
+    ]
+    containers = {f"c{number}": kinds[number % 4] for number in range(9)}
+    hosts = {
+        name: Host(address=f"192.0.2.{number}", containers=containers)
+        for number, name in enumerate(["alpha", "beta", "gamma"], 1)
+    }
+    fleet = Fleet(name="many", hub="alpha", hosts=hosts)
+    compiled(fleets.lowered(fleet), tmp_path / "out")
+    assert len([*(tmp_path / "out" / "classes").iterdir()]) == len(kinds)
+    overrides = fleets.inputs(nixpkgs, tmp_path)
+    systems = []
+    for name in hosts:
+        of_host = f"nixosConfigurations.{name}.config.holo.containers"
+        for number in range(9):
+            path = f"{of_host}.c{number}.system.drvPath"
+            systems.append(nix.flake_eval(tmp_path / "out", path, overrides))
+    assert systems == [systems[number % 4] for _ in hosts for number in range(9)]
+    assert len({*systems}) == len(kinds)
 
 
 def test_a_fleet_with_a_fault_in_one_value_is_not_forced(

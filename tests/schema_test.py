@@ -43,6 +43,13 @@ def schemas(made: Any) -> Iterator[dict[str, Any]]:
             yield from schemas(of)
 
 
+def referred(made: dict[str, Any]) -> dict[str, Any]:
+    """What a schema refers to: pydantic leaves a description there where both have the same."""
+    found = SCHEMA["$defs"].get(made.get("$ref", "").removeprefix("#/$defs/"), {})
+    assert isinstance(found, dict)
+    return found
+
+
 def patterns() -> list[str]:
     return sorted({made["pattern"] for made in schemas(SCHEMA) if "pattern" in made})
 
@@ -82,15 +89,18 @@ def test_every_field_is_described_and_every_object_closed() -> None:
         f"{made.get('title')}.{name}"
         for made in schemas(SCHEMA)
         for name, of in made.get("properties", {}).items()
-        if not of.get("description")
+        if not (of.get("description") or referred(of).get("description"))
     ]
     assert not lacking
     names = {name for made in schemas(SCHEMA) for name in made.get("properties", {})}
     assert {"exec_start", "host_port", "allowed_peers", "pool"} <= names
+    assert {"nats_server", "hc_http_gw", "allowed_fns_per_app_id", "passphrase_file"} <= names
+    assert not [name for name in names if "-" in name or name.lower() != name]
     for made in schemas(SCHEMA):
         if made.get("type") == "object":
             assert made["additionalProperties"] is not True, made
-            assert "properties" in made or "propertyNames" in made, made
+            of_any_form = made["additionalProperties"] == {"$ref": "#/$defs/Json"}
+            assert "properties" in made or "propertyNames" in made or of_any_form, made
 
 
 def test_patterns_are_what_ecmascript_and_python_read_alike() -> None:
@@ -135,8 +145,16 @@ hosts:
   alpha:
     address: 192.0.2.1
     listens: ["0.0.0.0:22"]
+    services:
+      nats_server:
+        accounts:
+          HOLO: {users: {gw: {nkey: UAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}}}
+        extra_attrs: {debug: true, lists: [1, {a: null}]}
     containers:
       web0:
+        services:
+          hc_http_gw: {allowed_fns_per_app_id: {forum: "posts/get"}, allowed_app_ids: [forum]}
+          holochain: {version: "0.5", passphrase_file: key, features: ["a\\tb"]}
         network: wide
         egress: internet
         units: {web: {exec_start: [busybox, httpd], environment: {A: "b"}}}
@@ -171,6 +189,18 @@ SPOILED = {
     "a variable that is no text": ('"b"', "true"),
     "a probe that is none": ("http:/x", "https:/x"),
     "a secret's path": ("/run/keys/key", "keys/key"),
+    "a service that is none": ("nats_server:", "nats-server:"),
+    "an option by its name in Nix": ("allowed_app_ids", "allowedAppIds"),
+    "no such version": ('version: "0.5"', 'version: "0.6"'),
+    "a version that is a number": ('version: "0.5"', "version: 0.5"),
+    "a function without its zome": ("posts/get", "get"),
+    "a secret in the store": ("passphrase_file: key", "passphrase_file: /nix/store/key"),
+    "a feature with a control character": ('"a\\tb"', '"a\\x01b"'),
+    "a user's key that is an account's": ("UAAAAA", "AAAAAA"),
+    "a fraction in data": ("debug: true", "debug: 0.5"),
+    "a fraction deep in data": ("a: null", "a: 0.5"),
+    "a whole number that Nix cannot hold": ("lists: [1,", "lists: [10000000000000000000,"),
+    "a list for data": ("extra_attrs: {debug: true, lists: [1, {a: null}]}", "extra_attrs: []"),
     "a list of hosts": ("  alpha:\n", "  - alpha:\n"),
 }
 

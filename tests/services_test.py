@@ -209,7 +209,9 @@ def test_a_leaf_joins_its_hub_and_has_the_machines_name_for_a_domain() -> None:
 
 
 def test_a_server_is_a_hub_or_a_leaf() -> None:
-    assert '"leafnodes":{"host":"0.0.0.0","no_advertise":true,"port":7422}' in config(NatsServerOptions(enable=True))
+    assert '"leafnodes":{"host":"0.0.0.0","no_advertise":true,"port":7422}' in config(
+        NatsServerOptions(enable=True)
+    )
     leaf = config(NatsServerOptions(enable=True, hub=LeafHub(url="wss://hub.example.org")))
     assert '"leafnodes":{"remotes":[{"urls":["wss://hub.example.org"]}]}' in leaf
 

@@ -16,7 +16,7 @@ from holo_infra.diagnostics import Diagnostic, Place
 from holo_infra.diagnostics.report import report
 from holo_infra.model.fleet import Fleet
 from holo_infra.source import Source, load, yaml
-from holo_infra.source.words import forms
+from holo_infra.source.forms import forms
 
 CONTAINER = "name: a\nhosts:\n  alpha:\n    containers:\n      web0:\n"
 UNIT = f"{CONTAINER}        units:\n          web:\n"
@@ -613,6 +613,59 @@ web0.forwards["http"].__dict__["port"] = "1"
         ],
     ),
 }
+SERVICES = f"""{IMPORTS}
+conductor = Holochain(conductor_config_overrides={{"a": {{"b": [1]}}}})
+users = {{"u": {{"password_file": "u", "publish": ["x"]}}}}
+server = NatsServer(accounts={{"A": {{"users": users}}}}, extra_attrs={{"a": {{}}}})
+web0 = Container(services=Services(holochain=conductor))
+alpha = Host(containers={{"web0": web0}}, services=Services(nats_server=server))
+fleet = Fleet(name="a", hosts={{"alpha": alpha}})
+overrides, attrs = conductor.conductor_config_overrides, server.extra_attrs
+account = server.accounts["A"]
+"""
+CHANGES = {
+    'overrides["a"]["b"].append(0.5)': (
+        "3:13 HI017 hosts.alpha.containers.web0.services.holochain.conductor_config_overrides:"
+        " Nix and Python write fractions differently: use a whole number, or text"
+        " | use null, true, false, whole numbers, text, lists and mappings of these"
+    ),
+    'attrs["a"]["b"] = {1}': (
+        "5:10 HI017 hosts.alpha.services.nats_server.extra_attrs: set is nothing that JSON knows"
+        " | use null, true, false, whole numbers, text, lists and mappings of these"
+    ),
+    'account.users["u"].publish.append("a b c")': (
+        "5:10 HI013 hosts.alpha.services.nats_server.accounts.A.users.u.publish.1:"
+        " 'a b c' is not a subject | a subject: words with dots between, `*` for one, `>` last,"
+        " as in WORKLOAD.*.update; write a-b-c"
+    ),
+    'account.users["v"] = 3': (
+        "5:10 HI012 hosts.alpha.services.nats_server.accounts.A.users.v: must be a mapping,"
+        " and is the number 3 | write a User: a mapping from its fields to values"
+    ),
+    'account.users["x y"] = account.users["u"]': (
+        "5:10 HI013 hosts.alpha.services.nats_server.accounts.A.users.x y: 'x y' is not a user's"
+        " name | a user's name: letters, digits, `_`, `.`, `@` and `-`, a letter or digit first,"
+        " at most 100 characters; write x-y"
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_a_program_changes_deep_in_services_is_found(tmp_path: Path, change: str) -> None:
+    source = read(tmp_path, f"{SERVICES}{change}\n", "fleet.py")
+    assert told(source) == [CHANGES[change]]
+    assert not source.whole
+
+
+def test_data_that_a_program_puts_into_itself_is_told(tmp_path: Path) -> None:
+    (only,) = told(read(tmp_path, f"{SERVICES}attrs['self'] = attrs\n", "fleet.py"))
+    assert "HI003 : what the program builds cannot be read: RecursionError" in only
+
+
+def test_services_that_are_left_as_they_were_are_read(tmp_path: Path) -> None:
+    source = read(tmp_path, SERVICES, "fleet.py")
+    assert source.whole
+    assert told(source) == []
 
 
 @pytest.mark.parametrize("name", PYTHON)

@@ -27,6 +27,9 @@ pytestmark = pytest.mark.needs("systemd-analyze")
 SYSTEM_UNITS = Path("/usr/lib/systemd/system")
 PROGRAMS = ["bin/sh", "a+b", *(f"usr/bin/{name}" for name in ("busybox", "hello", "socat", "curl"))]
 PROGRAMS += [*("usr/bin/ip", "usr/bin/mkdir", "usr/bin/systemd-nspawn"), "usr/sbin/nft"]
+PROGRAMS += [f"usr/bin/{name}" for name in ("caddy", "hc-http-gw", "hc-run-local-services")]
+PROGRAMS += [f"usr/bin/{name}" for name in ("holo", "holochain", "kitsune2-bootstrap-srv")]
+PROGRAMS += ["usr/bin/sh", "usr/bin/nats-server"]
 PROGRAMS += ["usr/sbin/sysctl", "usr/sbin/haproxy", "usr/lib/systemd/systemd-socket-proxyd"]
 
 

@@ -78,16 +78,14 @@ def inner_ports(scope: Scope, name: str, container: Container) -> dict[str, int]
 def _heard_on_host(scope: Scope) -> dict[str, dict[int, FieldPath]]:
     """Ports on which something listens besides forwards: by protocol, with what says so."""
     heard: dict[str, dict[int, FieldPath]] = {protocol: {} for protocol in PROTOCOLS}
-    for position, text in enumerate(scope.host.listens):
+    for way, text in scope.host.listeners():
         _, port, protocol = listener(text)
-        heard[protocol].setdefault(port, (*scope.path, "listens", position))
+        heard[protocol].setdefault(port, (*scope.path, *way))
     for name, container in scope.host.containers.items():
         if container.network == SHARED:
-            for unit_name, unit in container.units.items():
-                for position, text in enumerate(unit.listens):
-                    _, port, protocol = listener(text)
-                    way = scope.way(name, "units", unit_name, "listens", position)
-                    heard[protocol].setdefault(port, way)
+            for way, text in container.listeners():
+                _, port, protocol = listener(text)
+                heard[protocol].setdefault(port, scope.way(name, *way))
     return heard
 
 
@@ -97,11 +95,10 @@ def _heard_inside(name: str, container: Container) -> dict[tuple[int, str], Fiel
     for key, forward in container.forwards.items():
         if forward.carrier == "nftables":
             heard[forward.port, forward.protocol] = (name, "forwards", key, "port")
-    for unit_name, unit in container.units.items():
-        for position, text in enumerate(unit.listens):
-            address, port, protocol = listener(text)
-            if not address.startswith("127."):
-                heard[port, protocol] = (name, "units", unit_name, "listens", position)
+    for way, text in container.listeners():
+        address, port, protocol = listener(text)
+        if not address.startswith("127."):
+            heard[port, protocol] = (name, *way)
     return heard
 
 

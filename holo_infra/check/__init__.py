@@ -6,6 +6,7 @@ from holo_infra.allocate import Allocation
 from holo_infra.check.addresses import check_addresses
 from holo_infra.check.listeners import check_listeners
 from holo_infra.check.references import check_references
+from holo_infra.check.services import check_services
 from holo_infra.diagnostics import Diagnostic
 from holo_infra.model.fleet import Fleet
 
@@ -19,4 +20,5 @@ def check_fleet(fleet: Fleet, allocation: Allocation, *, whole: bool = True) -> 
         *check_addresses(fleet, allocation),
         *check_listeners(fleet, allocation),
         *check_references(fleet, allocation, whole=whole),
+        *check_services(fleet),
     ]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from holo_infra.allocate.scope import SHARED, listener
 from holo_infra.check.forwards import check_forwards
 from holo_infra.check.nspawn import check_nspawn_argument
+from holo_infra.check.paths import is_below, normal
+from holo_infra.check.services import names_of
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.model.fleet import Container, Host
+from holo_infra.model.services import NO_SERVICES
 from holo_infra.model.unit import Unit
 
 STORE = "/nix/store"
@@ -72,11 +74,6 @@ def check_container(
         yield from check_nspawn_argument((*path, "nspawn_args", position), argument)
 
 
-def normal(path: str) -> str:
-    """An absolute path without what means nothing: `/srv//a/.` -> `/srv/a`."""
-    return posixpath.normpath(f"/{path.lstrip('/')}")
-
-
 def renames(path: FieldPath, kind: str, parts: Mapping[str, Any]) -> Iterator[Diagnostic]:
     """Earlier names, of which each may go to one new name only."""
     renamed: dict[str, str] = {}
@@ -134,7 +131,7 @@ def _peers(
 
 def _listens(container: Container) -> bool:
     """Whether anything listens on a container's address."""
-    heard = (listener(text) for unit in container.units.values() for text in unit.listens)
+    heard = (listener(text) for _, text in container.listeners())
     return any(f.carrier in {"socat", "nftables"} for f in container.forwards.values()) or any(
         not address.startswith("127.") for address, _, _ in heard
     )
@@ -142,13 +139,15 @@ def _listens(container: Container) -> bool:
 
 def _secrets(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
     for secret, source in container.secrets.items():
-        if f"{normal(source)}/".startswith(f"{STORE}/"):
+        if is_below(normal(source), STORE):
             hint = "keep it outside the store, e.g. below /run/keys"
             message = f"every user of the machine can read {source}"
             yield Diagnostic("HI206", (*path, "secrets", secret), message, hint)
 
 
 def _units(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
+    if container.services is not NO_SERVICES:
+        yield from _namesakes(path, container)
     for name, unit in container.units.items():
         if unit.secrets or unit.settings or name in SYSTEMD or name.startswith(OURS_BEGIN):
             yield from _unit((*path, "units", name), name, unit, container)
@@ -169,6 +168,16 @@ def _unit(path: FieldPath, name: str, unit: Unit, container: Container) -> Itera
     if name in SYSTEMD or name.startswith("systemd-") or name in _forwarders(container):
         message = f"{name}.service is a unit that the container has already"
         yield Diagnostic("HI217", path, message, "give the unit another name")
+
+
+def _namesakes(path: FieldPath, container: Container) -> Iterator[Diagnostic]:
+    """Units with names of services that are there."""
+    taken = {name: key for key, _ in container.services.present() for name in names_of(key)}
+    for name in container.units:
+        if (key := taken.get(name)) is not None:
+            service = dotted((*path, "services", key))
+            message = f"{name} is the name of a unit or user of {service}"
+            yield Diagnostic("HI217", (*path, "units", name), message, "give the unit another name")
 
 
 def _forwarders(container: Container) -> set[str]:

@@ -40,14 +40,10 @@ def _nftables(
         hint = "bind an address of the host or 0.0.0.0, or leave engine out"
         at = (*where, "engine" if forward.bind == "127.0.0.1" else "bind")
         yield Diagnostic("HI222", at, message, hint)
-    ways = {
-        (*path, "units", name, "listens", position): listener(text)
-        for name, unit in container.units.items()
-        for position, text in enumerate(unit.listens)
-    }
+    heard = [(way, *listener(text)) for way, text in container.listeners()]
     service = (forward.port, forward.protocol)
-    found = {way: address for way, (address, *heard) in ways.items() if (*heard,) == service}
-    if found and all(address.startswith("127.") for address in found.values()):
+    found = [(way, address) for way, address, *rest in heard if (*rest,) == service]
+    if found and all(address.startswith("127.") for _, address in found):
         message = f"{dotted(where)} leads to the container's address, and nothing listens there"
         hint = "listen on 0.0.0.0, or give the forward another engine"
-        yield Diagnostic("HI223", next(iter(found)), message, hint)
+        yield Diagnostic("HI223", (*path, *found[0][0]), message, hint)

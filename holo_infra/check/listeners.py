@@ -63,7 +63,7 @@ def check_listeners(fleet: Fleet, allocation: Allocation) -> Iterator[Diagnostic
 
 def _listens_beyond(container: Container) -> bool:
     """Whether a service may listen on more than 127.0.0.1."""
-    return any(unit.listens for unit in container.units.values()) or any(
+    return any(True for _ in container.listeners()) or any(
         forward.engine == "nftables" for forward in container.forwards.values()
     )
 
@@ -81,9 +81,9 @@ def _of_host(
     numbers: Mapping[str, ContainerNumbers],
 ) -> Iterator[Listener]:
     """What listens on the host besides forwards."""
-    for position, text in enumerate(host.listens):
+    for way, text in host.listeners():
         address, port, protocol = listener(text)
-        yield Listener(protocol, port, address, (*path, "listens", position))
+        yield Listener(protocol, port, address, (*path, *way))
     for name, container in host.containers.items():
         if container.network == SHARED:
             # Of a port that another forward has as well, `allocate` has told already.
@@ -121,17 +121,15 @@ def _address(numbers: ContainerNumbers) -> str:
 
 
 def _of_services(path: FieldPath, container: Container, own: str) -> Iterator[Listener]:
-    """What units say, and the services behind forwards of which no unit says anything.
+    """What units and services say, and what is behind forwards of which neither says anything.
 
     `own` is the address on which those behind engine `nftables` listen.
     """
     told = set()
-    for name, unit in container.units.items():
-        for position, text in enumerate(unit.listens):
-            address, port, protocol = listener(text)
-            told.add((port, protocol))
-            owner = (*path, "units", name, "listens", position)
-            yield Listener(protocol, port, address, owner)
+    for way, text in container.listeners():
+        address, port, protocol = listener(text)
+        told.add((port, protocol))
+        yield Listener(protocol, port, address, (*path, *way))
     for key, forward in container.forwards.items():
         service = (forward.port, forward.protocol)
         if service not in told:

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 
 from holo_infra.allocate import Allocation, ContainerNumbers
 from holo_infra.allocate.scope import SHARED
-from holo_infra.check.containers import check_container, normal, renames
+from holo_infra.check.containers import check_container, renames
+from holo_infra.check.paths import normal
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.lower.fleet import STATES
 from holo_infra.model.fleet import Fleet, Host

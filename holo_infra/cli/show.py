@@ -1,4 +1,4 @@
-"""`holo show FLEET [HOST]`: hosts, containers, addresses and forwards with all their numbers."""
+"""`holo show FLEET [HOST]`: hosts, containers, addresses, services, forwards with all numbers."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet,
 from holo_infra.cli.output import warned
 from holo_infra.lower.fleet import STATES
 from holo_infra.model.fleet import Container
+from holo_infra.model.services import Services
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +45,7 @@ def _host(compiled: Compiled, name: str) -> dict[str, Any]:
         "platform": host.platform,
         "address": host.address,
         "networks": host.networks,
+        "services": _services(host.services),
         "containers": {
             key: _container(key, host.containers[key], numbers.containers[key])
             for key in sorted(host.containers)
@@ -67,6 +69,7 @@ def _container(name: str, container: Container, numbers: ContainerNumbers) -> di
         "allowed_peers": container.allowed_peers,
         "state": container.state or f"{STATES}/{numbers.home or name}",
         "units": sorted(container.units),
+        "services": _services(container.services),
         "forwards": {
             key: {
                 "protocol": forward.protocol,
@@ -81,14 +84,26 @@ def _container(name: str, container: Container, numbers: ContainerNumbers) -> di
     }
 
 
+def _services(services: Services) -> dict[str, list[str]]:
+    """What each service of a place listens on."""
+    return {name: service.listens for name, service in services.present()}
+
+
 def _table(name: str, host: dict[str, Any]) -> str:
     platform = "" if host["platform"] == "nixos" else f"  {host['platform']}"
     lines = [f"{name}{platform}" + (f"  {host['address']}" if host["address"] else "")]
+    for service, listens in host["services"].items():
+        lines.append(f"  {_dashed(service)}  {', '.join(listens)}".rstrip())
     for key, container in host["containers"].items():
         lines.append(f"  {key}  " + "  ".join(_facts(container)))
         for forward, f in container["forwards"].items():
             lines.append(f"    {forward}  {_way(container['address'], f)}")
     return "\n".join(lines) + "\n"
+
+
+def _dashed(service: str) -> str:
+    """A service as its options and units have it."""
+    return service.replace("_", "-")
 
 
 def _way(address: str | None, forward: dict[str, Any]) -> str:
@@ -108,7 +123,8 @@ def _facts(container: dict[str, Any]) -> list[str]:
     facts = [container["address"] or "the host's network"]
     if container["network"] not in {"private", SHARED}:
         facts.append(f"in {container['network']}")
-    facts.append(", ".join(container["units"]) or "no units")
+    services = map(_dashed, container["services"])
+    facts.append(", ".join([*container["units"], *services]) or "no units")
     if container["egress"] != "none":
         facts.append(f"egress {container['egress']}")
     if not container["isolated"]:

@@ -9,6 +9,7 @@ from holo_infra.diagnostics.entry import Entry
 from holo_infra.diagnostics.files import FILES
 from holo_infra.diagnostics.numbers import NUMBERS
 from holo_infra.diagnostics.references import REFERENCES
+from holo_infra.diagnostics.services import SERVICES
 from holo_infra.diagnostics.values import VALUES
 
-CATALOGUE: dict[str, Entry] = VALUES | NUMBERS | REFERENCES | FILES
+CATALOGUE: dict[str, Entry] = VALUES | NUMBERS | REFERENCES | SERVICES | FILES

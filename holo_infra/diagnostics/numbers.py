@@ -26,14 +26,15 @@ NUMBERS: dict[str, Entry] = {
     ),
     "HI104": Entry(
         "two listen on one port of the host",
-        _TAKEN + " `Host.listens` says what the host itself listens on (sshd by default).",
+        _TAKEN + " `Host.listens` says what the host itself listens on (sshd by default), its"
+        " services say it by their options.",
         "Give one of the two another port or another address.",
     ),
     "HI105": Entry(
         "two listen on one port of a container",
-        _TAKEN + " In a container listen its units (`Unit.listens`, and on 127.0.0.1 the service"
-        " behind each forward) and, on the container's own address, the inner halves of forwards of"
-        " engine `socat` and the services behind those of engine `nftables`.",
+        _TAKEN + " In a container listen its services, its units (`Unit.listens`, and on 127.0.0.1"
+        " what is behind each forward) and, on the container's own address, the inner halves of"
+        " forwards of engine `socat` and what is behind those of engine `nftables`.",
         "Give one of the two another port, or let the service listen on 127.0.0.1 only.",
     ),
     "HI106": Entry(

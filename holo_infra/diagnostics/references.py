@@ -97,8 +97,9 @@ REFERENCES: dict[str, Entry] = {
     ),
     "HI217": Entry(
         "a unit has the name of another",
-        "The container has a unit of this name already: one of systemd's own, or a forward's inner"
-        " half. Two definitions of one unit would be mixed, or one be lost.",
+        "The container has a unit of this name already: one of systemd's own, a forward's inner"
+        " half, or a service's. Two definitions of one unit would be mixed, or one be lost. A unit"
+        " `gateway` runs as `holo-gateway`, and must not have the user of a service, either.",
         "Give the unit another name.",
     ),
     "HI218": Entry(
@@ -139,8 +140,8 @@ REFERENCES: dict[str, Entry] = {
     "HI224": Entry(
         "a peer has nothing to be reached at",
         "Containers reach each other at their addresses. There listens what a unit says in"
-        " `listens`, and what forwards of engine `socat` and `nftables` lead to; other engines lead"
-        " to a service's 127.0.0.1.",
+        " `listens`, a service whose options say so, and what forwards of engine `socat` and"
+        " `nftables` lead to; other engines lead to a service's 127.0.0.1.",
         "Give a forward of the peer `engine: socat`, or let its service listen on 0.0.0.0, and say"
         " so in `listens`.",
         "warning",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
@@ -28,6 +28,9 @@ from holo_infra.model.names import (
 from holo_infra.model.services import NO_SERVICES, Services
 from holo_infra.model.unit import Unit
 from nixgen import Text, matching
+
+Listening = tuple[tuple[str | int, ...], str]
+"""The way to what says that something listens, and where it does: a text of type Listener."""
 
 
 class Model(CheckedCopies):
@@ -167,6 +170,14 @@ class Container(Model):
     renamed_from: ContainerName | None = None
     """The name that it had before: its numbers and its state go on under the new one."""
 
+    def listeners(self) -> Iterator[Listening]:
+        """What its units and services listen on, forwards apart."""
+        for name, unit in self.units.items():
+            for position, text in enumerate(unit.listens):
+                yield ("units", name, "listens", position), text
+        if self.services is not NO_SERVICES:
+            yield from _of_services(self.services)
+
 
 class Host(Model):
     """A machine that carries containers."""
@@ -204,6 +215,18 @@ class Host(Model):
 
     renamed_from: HostName | None = None
     """The name that it had before: its containers' numbers and state go on under the new one."""
+
+    def listeners(self) -> Iterator[Listening]:
+        """What listens on it besides containers and forwards: its services, and all it names."""
+        for position, text in enumerate(self.listens):
+            yield ("listens", position), text
+        yield from _of_services(self.services)
+
+
+def _of_services(services: Services) -> Iterator[Listening]:
+    for name, service in services.present():
+        for text in service.listens:
+            yield ("services", name), text
 
 
 class Network(Model):

@@ -101,8 +101,8 @@ class ContainerOptions(Options):
     """The container's address on its /30."""
 
     domain: Domain | None = None
-    """The JetStream domain of a NATS server in it, which it learns as `HOLO_DOMAIN`; by default the
-    container's name."""
+    """The JetStream domain of a NATS server in it, which it learns as `HOLO_DOMAIN`; without it the
+    server takes the container's name."""
 
     files: bool = False
     """Whether, without `system`, there are configuration files of its services, in

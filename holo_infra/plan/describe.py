@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from holo_infra.model.options import ContainerOptions, ForwardOptions
-from holo_infra.plan.difference import Change, Path, View, leaves
+from holo_infra.plan.difference import SERVICES, Change, Path, View, leaves
 from nixgen import literals
 from nixgen.nodes import Raw
 
@@ -147,7 +147,11 @@ def _whole(change: Change, depth: int) -> _Block:
     body: list[_Line] = []
     if change.kind == "host":
         containers = value["containers"]
+        services = _services(value.get("holo", {}))
         note = f"  {len(containers)} container{'s' * (len(containers) != 1)}"
+        note += f"; services: {', '.join(services)}" if services else ""
+        if change.action == "add":
+            body += _set_options({"holo": services} if services else {}, depth + 1, sign)
         for inner, container in sorted(containers.items()):
             text = f"container {printable(inner)}{_glance(container)}"
             body.append(_Line(depth + 1, sign, _cut(text, _WIDTH - 2 * depth - 4)))
@@ -165,18 +169,26 @@ def _whole(change: Change, depth: int) -> _Block:
     return _Block(sign, [name], note, tuple(body))
 
 
-def _set_options(container: View, depth: int, sign: str) -> Iterator[_Line]:
-    """What is set of a container besides its address, its forwards and its units."""
+def _services(options: View) -> View:
+    """The services among some options."""
+    return {name: options[name] for name in sorted(SERVICES & options.keys())}
+
+
+def _set_options(thing: View, depth: int, sign: str) -> Iterator[_Line]:
+    """What is set besides a container's address, its forwards and its units."""
     elsewhere = {*_ADDRESS, *_MACHINE, "forwards", "units"}
-    options = {name: value for name, value in container.items() if name not in elsewhere}
+    options = {name: value for name, value in thing.items() if name not in elsewhere}
+    told = {(name, "enable") for name in SERVICES}  # by the heading
     for leaf, value in sorted(leaves(options)):
+        if leaf[-2:] in told:
+            continue
         text = f"{_option(leaf)}: {_value(value)}"
         yield _Line(depth, sign, _cut(text, _WIDTH - 2 * depth - 2))
 
 
 def _glance(container: View) -> str:
-    """A container on one line: address, units, what listens on the host for it."""
-    units = ", ".join(sorted(container["units"])) or "no units"
+    """A container on one line: address, units and services, what listens on the host for it."""
+    units = ", ".join([*sorted(container["units"]), *_services(container)]) or "no units"
     forwards = (f"{n} {_listener(f)}" for n, f in sorted(container["forwards"].items()))
     return printable(
         f"  {_address(container)}  {'; '.join(filter(None, [units, ', '.join(forwards)]))}"
@@ -218,10 +230,10 @@ def _value(value: object) -> str:
         case Raw(path):
             return path
         case list():
-            return f"[ {' '.join(map(_value, value))} ]" if value else "[ ]"
+            return " ".join(["[", *map(_value, value), "]"])
         case dict():
             bindings = (f"{literals.attribute(n)} = {_value(v)};" for n, v in value.items())
-            return printable(f"{{ {' '.join(bindings)} }}")
+            return printable(" ".join(["{", *bindings, "}"]))
         case _:
             return str(value)
 

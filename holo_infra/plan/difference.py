@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
-from holo_infra.model.fleet import Container, Fleet, Forward, Host
+from holo_infra.model.fleet import DEFAULT_ENGINES, Container, Fleet, Forward, Host
+from holo_infra.model.options import Holo
+from holo_infra.model.services import Services
 from nixgen.nodes import Raw
 from nixgen.values import read_values
 
@@ -46,6 +48,10 @@ _BOTH_HALVES = {
 """Options that the two halves of a forward have alike, by the engine of the half inside."""
 
 
+SERVICES = frozenset(Holo.model_fields[name].alias or name for name in Services.model_fields)
+"""The options of services. In these an empty set says something: an account that is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One difference. A thing that comes or goes is one, with all that is in it."""
@@ -63,8 +69,8 @@ class Change:
 def view(hosts: Iterable[str], read: Read) -> View:
     """What the files of these hosts say, of those that there are.
 
-    An option set to an empty set is left out, as it says nothing. Raises ValueError for files that
-    compile has not written.
+    An option set to an empty set is left out, as it says nothing; in services it stays. Raises
+    ValueError for files that compile has not written.
     """
     texts = {name: text for name in hosts if (text := read(f"hosts/{name}.nix"))}
     return {"hosts": {name: _host(text, read) for name, text in texts.items()}}
@@ -154,9 +160,9 @@ def _options(path: Path, old: View, new: View) -> Iterator[Change]:
 
 
 def leaves(tree: View, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """The options of a tree that are no sets, each with its way; lists are leaves."""
+    """The options of a tree that hold no others, each with its way; lists are leaves."""
     for name, value in tree.items():
-        if type(value) is dict:
+        if type(value) is dict and value:
             yield from leaves(value, (*path, name))
         else:
             yield (*path, name), value
@@ -190,8 +196,10 @@ def _forward(outer: View, inner: View | None) -> View:
     """A forward with its half in the container, where that says more than the host's half."""
     if inner is None:
         return outer
-    alike = _BOTH_HALVES.get(inner.get("engine", "socat"), set())
-    if inner == {name: value for name, value in outer.items() if name in alike}:
+    engine = inner.get("engine", "socat")
+    is_of_it = engine == outer.get("engine", DEFAULT_ENGINES.get(outer.get("protocol", "tcp")))
+    alike = _BOTH_HALVES.get(engine, set())
+    if is_of_it and inner == {name: value for name, value in outer.items() if name in alike}:
         return outer
     return {**outer, "forwarder": inner}
 
@@ -225,7 +233,7 @@ def _joined(*parts: View) -> View:
 def _without_empty(options: View) -> View:
     made = {}
     for name, value in options.items():
-        kept = _without_empty(value) if type(value) is dict else value
+        kept = _without_empty(value) if type(value) is dict and name not in SERVICES else value
         if kept != {}:
             made[name] = kept
     return made

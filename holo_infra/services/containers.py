@@ -106,8 +106,8 @@ def containers(cfg: Holo) -> dict[str, Any]:
 def _identity(name: str, c: ContainerOptions) -> str:
     address = if_(c.network == "private", c.address, "127.0.0.1")
     # In quotes of its own, which NATS reads: no domain is taken for a number.
-    domain = text("\nHOLO_DOMAIN='\"", coalesce(c.domain, name), "\"'\n")
-    return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, domain)
+    domain = if_(given(c.domain), text("HOLO_DOMAIN='\"", coalesce(c.domain, ""), "\"'\n"), "")
+    return text("HOLO_CONTAINER=", name, "\nHOLO_ADDRESS=", address, "\n", domain)
 
 
 def link_of(c: ContainerOptions) -> str:

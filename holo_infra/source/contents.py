@@ -13,6 +13,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from holo_infra.model.fleet import Fleet
+from holo_infra.source.fields import bare, is_model
 
 Check = Callable[[Any], None]
 """Raises _UnsoundError for contents that may not be there."""
@@ -38,32 +39,44 @@ class _Contents:
     """Looks into every part of a fleet once."""
 
     def __init__(self) -> None:
-        self._fields: dict[type[BaseModel], list[tuple[str, type, Check]]] = {}
+        self._fields: dict[type[BaseModel], list[tuple[str, tuple[type, ...], Check]]] = {}
         self._seen: dict[int, object] = {}  # kept alive, so that an id stays its own
 
     def check(self, part: BaseModel) -> None:
-        fields = self._fields.get(type(part))
-        if fields is None:
-            fields = self._fields[type(part)] = list(self._of_model(type(part)))
         values = part.__dict__
-        for name, kind, check in fields:
-            content = values.get(name)
-            if type(content) is not kind:
+        for name, kinds, check in self._of_model(type(part)):
+            content = values.get(name, ...)  # which is of no field's type
+            if type(content) not in kinds:
                 raise _UnsoundError(name)
             if content:
                 check(content)
 
-    def _of_model(self, model: type[BaseModel]) -> list[tuple[str, type, Check]]:
-        """The fields of a model that can have changed, and how each is checked."""
-        return [
-            (name, kind, self._of_dict(field) if kind is dict else _of_values(field))
-            for name, field in model.model_fields.items()
-            if (kind := get_origin(field.annotation)) in {dict, list}
-        ]
+    def _once(self, part: BaseModel) -> None:
+        if id(part) not in self._seen:
+            self._seen[id(part)] = part
+            self.check(part)
+
+    def _of_model(self, model: type[BaseModel]) -> list[tuple[str, tuple[type, ...], Check]]:
+        """The fields of a model that can have changed, of which types, and how each is checked."""
+        found = self._fields.get(model)
+        if found is None:
+            found = self._fields[model] = []
+            for name, field in model.model_fields.items():
+                inner = bare(field.annotation)
+                kind = get_origin(inner) or inner
+                if kind in {dict, list}:
+                    check = self._of_dict(field) if kind is dict else _of_values(field)
+                elif is_model(inner) and self._of_model(inner):
+                    check = self._once
+                else:
+                    continue
+                kinds = (kind,) if inner is field.annotation else (kind, type(None))
+                found.append((name, kinds, check))
+        return found
 
     def _of_dict(self, field: FieldInfo) -> Check:
         key, member = get_args(field.annotation)
-        if not (isinstance(member, type) and issubclass(member, BaseModel)):
+        if not is_model(member):
             return _of_values(field)
         names: set[str] = set()
         name_adapter: TypeAdapter[str] = TypeAdapter(key)
@@ -74,9 +87,7 @@ class _Contents:
                     names.add(name_adapter.validate_python(name, strict=True))
                 if type(part) is not member or type(name) is not str:
                     raise _UnsoundError(name)
-                if id(part) not in self._seen:
-                    self._seen[id(part)] = part
-                    self.check(part)
+                self._once(part)
 
         return check
 

@@ -26,9 +26,9 @@ def _below(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     yield model
     for field in model.model_fields.values():
         inner: Any = field.annotation
-        while not _is_model(inner) and (arguments := get_args(_bare(inner))):
+        while not is_model(inner) and (arguments := get_args(bare(inner))):
             inner = arguments[-1]
-        if _is_model(inner := _bare(inner)):
+        if is_model(inner := bare(inner)):
             yield from _below(inner)
 
 
@@ -37,8 +37,8 @@ def model_at(root: type[BaseModel] | None, path: FieldPath) -> type[BaseModel] |
     inner: Any = root
     for part in path:
         inner = _inside(inner, part)
-    inner = _bare(inner)
-    return inner if _is_model(inner) else None
+    inner = bare(inner)
+    return inner if is_model(inner) else None
 
 
 def named(root: type[BaseModel] | None, path: FieldPath) -> FieldPath:
@@ -47,8 +47,8 @@ def named(root: type[BaseModel] | None, path: FieldPath) -> FieldPath:
     names: list[str | int] = []
     for part in path:
         name = part
-        if _is_model(bare := _bare(inner)):
-            name = _aliases(bare).get(part, part)
+        if is_model(model := bare(inner)):
+            name = _aliases(model).get(part, part)
         names.append(name)
         inner = _inside(inner, name)
     return tuple(names)
@@ -61,8 +61,8 @@ def _aliases(model: type[BaseModel]) -> dict[str | int, str]:
 
 def _inside(annotation: Any, part: str | int) -> Any:
     """The annotation of a field or item; None where there is no such thing."""
-    annotation = _bare(annotation)
-    if _is_model(annotation):
+    annotation = bare(annotation)
+    if is_model(annotation):
         fields = annotation.model_fields
         return fields[part].annotation if part in fields else None
     if get_origin(annotation) in (dict, list):
@@ -70,8 +70,8 @@ def _inside(annotation: Any, part: str | int) -> Any:
     return None
 
 
-def _bare(annotation: Any) -> Any:
-    """Without metadata, and without `| None`."""
+def bare(annotation: Any) -> Any:
+    """An annotation without metadata, and without `| None`."""
     while True:
         origin = get_origin(annotation)
         if origin is Annotated:
@@ -85,5 +85,6 @@ def _bare(annotation: Any) -> Any:
             return annotation
 
 
-def _is_model(annotation: Any) -> bool:
+def is_model(annotation: Any) -> bool:
+    """Whether values of an annotation are instances of a model."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)

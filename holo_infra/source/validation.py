@@ -13,7 +13,8 @@ from pydantic import BaseModel, ValidationError
 
 from holo_infra.diagnostics import FieldPath
 from holo_infra.source.fields import KEY, model_at, named
-from holo_infra.source.words import class_name, forms, literal, one_line, quoted, shown
+from holo_infra.source.forms import forms
+from holo_infra.source.words import class_name, literal, one_line, quoted, shown
 
 _LONG = 80  # characters of a number or word
 _MANY = 8  # fields or words, that a hint does not list any more
@@ -236,7 +237,9 @@ def _refused(error: _Error) -> tuple[str, str]:
             f"{first} is neither an absolute path nor the bare name of a program",
             "begin the command with a path such as /bin/sh, or a name such as busybox",
         )
-    return message, "change the text: neither Nix nor systemd would carry it"
+    if isinstance(error.value, str):
+        return message, "change the text: neither Nix nor systemd would carry it"
+    return message, "use null, true, false, whole numbers, text, lists and mappings of these"
 
 
 def _frozen(_error: _Error) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Literal
 from holo_infra.lower import LoweredFleet, LoweredHost
 from holo_infra.model.fleet import Container, Fleet
 from holo_infra.model.options import ContainerOptions
+from holo_infra.model.services import Services
 
 LEGEND = "host's port → port of the service; with socat by a port of the container's address"
 EXPOSED = "can be reached from other machines"
@@ -23,7 +24,7 @@ MAX_TEXT = 44
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """A unit, a forward or a path of a container: what it is called, and what is said of it."""
+    """A unit, service, forward or path of a place: what it is called, and what is said of it."""
 
     name: str
     text: str
@@ -32,7 +33,7 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Card:
-    """What is shown of a container."""
+    """What is shown of a container, or of the services of a host."""
 
     name: str
     address: str
@@ -55,6 +56,7 @@ class _Host:
 
     name: str
     about: tuple[str, ...]
+    own: _Card | None
     cards: tuple[_Card, ...]
     ways: tuple[_Way, ...]
 
@@ -77,7 +79,10 @@ def _host(fleet: Fleet, name: str, lowered: LoweredHost) -> _Host:
     containers = sorted(host.containers.items())
     cards = tuple(_card(key, container, options[key]) for key, container in containers)
     private = {key: c for key, c in containers if options[key].network == "private"}
-    return _Host(name, about, cards, tuple(_ways(private)))
+    heard = [(way[1], text) for way, text in host.listeners() if way[0] == "services"]
+    lines = [*_running(host.services), *(_listener(_name(key), text) for key, text in heard)]
+    own = _Card("services", "", "on the host itself", tuple(lines)) if lines else None
+    return _Host(name, about, own, cards, tuple(_ways(private)))
 
 
 def _ways(containers: dict[str, Container]) -> Iterator[_Way]:
@@ -95,13 +100,14 @@ def _ways(containers: dict[str, Container]) -> Iterator[_Way]:
 def _card(name: str, container: Container, options: ContainerOptions) -> _Card:
     units = sorted(container.units.items())
     lines = [_Line(key, _short(unit.description), "unit") for key, unit in units]
+    lines += _running(container.services)
     if container.state is not None:
         lines.append(_Line("state", _short(container.state), "state"))
     forwards = sorted(container.forwards.items())
     if options.network == "shared":
         lines += [_listener(key, f"127.0.0.1:{f.port}{_suffix(f.protocol)}") for key, f in forwards]
-        for key, unit in units:
-            lines += [_listener(key, where.removesuffix("/tcp")) for where in unit.listens]
+        heard = sorted((_name(way[1]), place) for way, place in container.listeners())
+        lines += [_listener(key, place.removesuffix("/tcp")) for key, place in heard]
         return _Card(name, "", "the host's network", tuple(lines))
     for key, f in forwards:
         given = options.forwards[key]
@@ -110,6 +116,20 @@ def _card(name: str, container: Container, options: ContainerOptions) -> _Card:
         lines.append(_listener(key, " → ".join(map(str, ways))))
     about = f"network {container.network} · egress {container.egress}"
     return _Card(name, options.address, about, tuple(lines))
+
+
+def _running(services: Services) -> list[_Line]:
+    """What runs in a place besides units."""
+    about = Services.model_fields
+    return [
+        _Line(_name(key), re.split("[,.:]", about[key].description or "")[0], "unit")
+        for key, _ in services.present()
+    ]
+
+
+def _name(key: object) -> str:
+    """A unit's name; a service's as its options have it."""
+    return str(key).replace("_", "-")
 
 
 def _short(text: str) -> str:
@@ -137,7 +157,7 @@ _CARD = "#ffffff"
 _HOST = "#eef2f7"
 _WARM = "#b8570b"
 _HUB = "#2563eb"
-_HUB_PORT = "HUB"  # names of containers have no capitals
+_HUB_PORT, _OWN_PORT = "HUB", "SERVICES"  # names of containers have no capitals
 
 _HEAD = f"""\
   graph [rankdir=LR, newrank=true, bgcolor=transparent, pad=0.2, nodesep=0.16,
@@ -180,9 +200,11 @@ def _dot_host(host: _Host, *, is_hub: bool) -> Iterator[str]:
     if is_hub:
         look = f'cellpadding="4" bgcolor="{_HUB}" style="rounded"'
         columns[0].append(f'{look} port="{_HUB_PORT}">{_font("hub", _CARD, 11)}')
+    if host.own:
+        columns[0].append(f'port="{_OWN_PORT}">{_dot_card(host.own)}')
     for card in host.cards:
         columns[card.name in host.right].append(f'port="{card.name}">{_dot_card(card)}')
-    if not host.cards and not is_hub:
+    if not any(columns):
         columns[0].append(f">{_font('no containers', _DIM, 11)}")
     for number, cells in enumerate(columns):
         if cells:
@@ -262,11 +284,10 @@ def mermaid(fleet: Fleet, lowered: LoweredFleet) -> str:
         title = " · ".join((f"<b>{host.name}</b>", *host.about))
         lines.append(f'  subgraph {_node(host.name)}["{title}"]')
         if host.name == fleet.hub:
-            lines.append(f'    {_node(host.name, "HUB")}(["hub"]):::hub')
-        for card in host.cards:
-            text = [f"<b>{card.name}</b> {card.address}".strip(), card.about]
-            text += [_mermaid_text(f"{line.name}: {line.text}".strip(": ")) for line in card.lines]
-            lines.append(f'    {_node(host.name, card.name)}["{"<br/>".join(text)}"]')
+            lines.append(f'    {_node(host.name, _HUB_PORT)}(["hub"]):::hub')
+        if host.own:
+            lines.append(f"    {_node(host.name, _OWN_PORT)}{_mermaid_card(host.own)}")
+        lines += [f"    {_node(host.name, c.name)}{_mermaid_card(c)}" for c in host.cards]
         if any(way.kind == "together" for way in host.ways):
             lines.append(f'    {_node(host.name, "TOGETHER")}((" "))')
         lines.append("  end")
@@ -278,12 +299,18 @@ def mermaid(fleet: Fleet, lowered: LoweredFleet) -> str:
                 "peer": f"--> {_node(host.name, way.target)}",
                 "both": f"<--> {_node(host.name, way.target)}",
                 "together": f"--- {_node(host.name, 'TOGETHER')}",
-                "hub": f"==> {_node(fleet.hub or '', 'HUB')}",
+                "hub": f"==> {_node(fleet.hub or '', _HUB_PORT)}",
                 "internet": "-.-> INTERNET",
             }
             lines.append(f"  {_node(host.name, way.source)} {targets[way.kind]}")
     lines.append(f"  classDef hub fill:{_HUB},stroke:{_HUB},color:{_CARD}")
     return "\n".join([*lines, ""])
+
+
+def _mermaid_card(card: _Card) -> str:
+    text = [f"<b>{card.name}</b> {card.address}".strip(), card.about]
+    text += [_mermaid_text(f"{line.name}: {line.text}".strip(": ")) for line in card.lines]
+    return f'["{"<br/>".join(text)}"]'
 
 
 def _node(*names: str) -> str:

@@ -96,7 +96,7 @@ def _with_packages(model: type[BaseModel], settings: Mapping[str, Any]) -> dict[
         key = field.alias or name
         if key in made and key != "containers":  # there are many, and none has a package
             match types.of_field(field, name):
-                case types.Package() as type_:
+                case types.Package() | types.NullOr(types.Package()) as type_:
                     made[key] = value_node(made[key], type_)
                 case types.Submodule(inner):
                     made[key] = _with_packages(inner, made[key])

@@ -9,6 +9,7 @@ from typing import Any
 
 from holo_infra.model.fleet import Fleet
 from holo_infra.model.unit import Unit
+from nixgen.literals import INTEGER_MAX, INTEGER_MIN
 from nixgen.pattern import Pattern, for_python
 from nixgen.types import FirstItem
 
@@ -31,13 +32,25 @@ EXAMPLE = {
 }
 
 
+JSON = {
+    "description": "Data of any form: null, true, false, whole numbers, text, lists, mappings.",
+    "anyOf": [
+        {"type": ["null", "boolean", "string"]},
+        {"type": "integer", "minimum": INTEGER_MIN, "maximum": INTEGER_MAX},
+        {"type": "array", "items": {"$ref": "#/$defs/Json"}},
+        {"type": "object", "additionalProperties": {"$ref": "#/$defs/Json"}},
+    ],
+}
+"""What `nixgen.types.JsonObject` holds: pydantic says only that it is an object."""
+
+
 def schema() -> dict[str, Any]:
     """The schema, of draft 2020-12; its patterns are regular expressions of ECMAScript."""
     made = Fleet.model_json_schema(by_alias=False)
     # The check of a first item is a function, which pydantic cannot put into a schema.
     command = made["$defs"]["Unit"]["properties"]["exec_start"]
     command["prefixItems"] = [{"type": "string", "pattern": _first_of_command().anchored}]
-    definitions = made.pop("$defs")
+    definitions = made.pop("$defs") | {"Json": JSON}
     return {
         "$schema": DIALECT,
         **_converted(made),
@@ -65,6 +78,8 @@ def _converted(made: dict[str, Any]) -> dict[str, Any]:
                 (pattern, of), *_ = value.items()
                 converted["propertyNames"] = {"pattern": for_python(pattern)}
                 converted["additionalProperties"] = _converted(of)
+            case "additionalProperties" if value is True:
+                converted[key] = {"$ref": "#/$defs/Json"}
             case "properties":
                 # Their titles are their names once more.
                 converted[key] = {

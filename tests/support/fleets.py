@@ -135,6 +135,8 @@ def services(rng: random.Random, made: Services) -> Services:
     if conductor := made.holochain:
         passphrase = conductor.passphrase_file or "passphrase"
         fitting["holochain"] = _changed(conductor, passphrase_file=passphrase)
+        if made.hc_http_gw and conductor.version not in GATEWAYS:
+            fitting["hc_http_gw"] = _changed(made.hc_http_gw, package="curl")
     return _changed(made, **fitting)
 
 

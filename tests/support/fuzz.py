@@ -6,14 +6,16 @@ import copy
 import random
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, TypeAdapter
 
 from holo_infra.model.fleet import BindMount, Container, Fleet, Forward, Host, Limits, Network
+from holo_infra.model.services import HcHttpGw, NatsServer, Services
 from holo_infra.model.unit import Unit
-from holo_infra.source.fields import model_at
+from holo_infra.source.fields import model_at, models
 from nixgen import types
 from tests.support import fleets
 from tests.support.pieces import (
@@ -30,6 +32,7 @@ from tests.support.values import HOSTILE, of_model, of_type
 
 MODELS: list[type[BaseModel]] = [
     *(Fleet, Network, Host, Container, Forward, Unit, Limits, BindMount),
+    *(Services, NatsServer, HcHttpGw),
 ]
 _PLAIN: TypeAdapter[Any] = TypeAdapter(Any)
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where it is there
@@ -99,9 +102,16 @@ def _dumped(rng: random.Random) -> str:
 
 def _program(rng: random.Random) -> str:
     """A program that builds a random fleet, with the names that statements change."""
-    head, rest = PROGRAM.split("\n", 1)
+    _, rest = PROGRAM.split("\n", 1)
     start, _ = rest.split("fleet = ")
-    return f"{head}\n{start}fleet = {_code(_fleet(rng))}\n"
+    return f"{_imports()}\n{start}fleet = {_code(_fleet(rng))}\n"
+
+
+@cache
+def _imports() -> str:
+    """A line by which a program has all classes of which a fleet is made."""
+    found = sorted((of.__module__, name) for name, of in models().items())
+    return "; ".join(f"from {module} import {name}" for module, name in found)
 
 
 def _code(value: Any) -> str:

@@ -21,6 +21,12 @@ hosts:
     nameservers: [192.0.2.53]
     listens: ["0.0.0.0:22", "192.0.2.1:53/udp"]
     imports: [machines/alpha.nix]
+    services:
+      nats_server:
+        host: 0.0.0.0
+        jetstream: {domain: hub}
+        accounts: {HOLO: {users: {gw: {password_file: /run/keys/gw, publish: ["a.*"]}}}}
+        extra_attrs: {debug: true, lists: [1, {a: null}]}
     renamed_from: omega
     containers:
       web0: &web
@@ -28,6 +34,7 @@ hosts:
           web:
             exec_start: [busybox, httpd, -f, -p, "127.0.0.1:8000"]
             environment: {LEVEL: info, "TEXT": 'it''s: "quoted"'}
+        services: {hc_http_gw: {allowed_fns_per_app_id: {forum: "posts/get"}}}
         forwards:
           admin: {port: 8000, engine: socat}
           httpgw: {port: 4000, host_port: 8080, probe: "http:/health", renamed_from: gw}
@@ -63,11 +70,12 @@ hosts:
             listens: ["127.0.0.1:7000/udp"]
         forwards:
           store: {port: 7000, protocol: udp, bind: 0.0.0.0, inner_port: 7001}
+        services: {holochain: {version: "0.4", passphrase_file: token}}
         bind_mounts: {/srv/www: {source: /var/www, writable: true}}
         secrets: {token: /run/keys/token}
 """
 PROGRAM = """\
-from holo_infra import BindMount, Container, Fleet, Forward, Host, Limits, Network, Unit
+from holo_infra import *
 
 units = {"web": Unit(exec_start=["busybox", "httpd", "-p", "127.0.0.1:8000"])}
 web0 = Container(
@@ -77,6 +85,7 @@ web0 = Container(
         "httpgw": Forward(port=4000, host_port=8080, probe="http:/health", renamed_from="gw"),
     },
     limits=Limits(memory="512M", cpu_percent=50, tasks=64),
+    services=Services(hc_http_gw=HcHttpGw(allowed_fns_per_app_id={"forum": "*"})),
     bind_mounts={"/srv": BindMount(source="/var/srv", writable=True)},
     nspawn_args=["--setenv=LEVEL=info"],
 )
@@ -90,6 +99,7 @@ store = Container(
     units={"store": keeper}, forwards={"store": Forward(port=7000, protocol="udp", bind="0.0.0.0")},
     state="/srv/store", secrets={"token": "/run/keys/token"}, renamed_from="front",
 )
+server = NatsServer(accounts={"A": {"users": {}}}, extra_attrs={"debug": True})
 fleet = Fleet(
     name="private",
     hub="alpha",
@@ -98,6 +108,7 @@ fleet = Fleet(
         "alpha": Host(
             address="192.0.2.1", networks=["192.0.2.0/24"], nameservers=["192.0.2.53"],
             listens=["0.0.0.0:22"], imports=["machines/alpha.nix"], renamed_from="omega",
+            services=Services(nats_server=server),
             containers={"web0": web0, "web1": web1, "store": store},
         ),
         "beta": Host(platform="systemd", state_version="25.11"),
@@ -133,6 +144,9 @@ FITTING: list[Any] = [
     *(["--boot"], ["-b"], ["--bind=/srv"], ["hosts/alpha.nix"], ["192.0.2.53"], ["sh", "-c", "x"]),
     *({"token": "/run/keys/token"}, {"MemoryMax": "1G"}, {"ExecStart": "x"}, {"LEVEL": "info"}),
     *({"/etc": {"source": "/srv"}}, {"scheme": "packed"}, {"lab": {}}, {"memory": "1G"}, {}, []),
+    *({"nats_server": {}}, {"holochain": {"passphrase_file": "token"}}, {"hc-http-gw": {}}),
+    *("hc-http-gw", "0.5", "ws://127.0.0.1:8500", "wss://hub.example.org", {"url": "nats://x"}),
+    *({"A": {"users": {"u": {}}}}, {"enable": True}, {"a": [0.5]}, {"domain": "hub"}),
     *({"admin": {"port": 8000}}, {"systemd-x": {"exec_start": ["x"]}}, {"web0": {"index": 0}}),
 ]
 """Values that fit somewhere: what is wrong with them there, only a look at the rest can tell."""
@@ -219,6 +233,11 @@ STATEMENTS = [
     *("web0.forwards['admin'].__dict__['port'] = float('nan')", "web0.__dict__['units'] = None"),
     *("fleet = fleet.model_copy(update={'hosts': {'a': Container()}})", "web0.units.clear()"),
     *("raise WeirdError", "raise Stop", "raise KeyError(Weird())", "raise SystemExit(Weird())"),
+    *("server.extra_attrs['x'] = {1}", "server.extra_attrs['x'] = server.extra_attrs"),
+    *("server.extra_attrs['x'] = deep", "server.accounts['A'].users['u'] = 3"),
+    *("server.accounts['A'] = Weird()", "server.extra_attrs[WeirdText('x')] = 1"),
+    *("web0.services.hc_http_gw.allowed_app_ids.append('x y')", "web0.services.__dict__.clear()"),
+    *("server.extra_attrs['x'] = WeirdNumber(1)", "server.extra_attrs['x'] = WeirdDict(a=1)"),
     *("1 / 0", "import nowhere", "sys.exit()", "sys.exit(3)", "sys.exit('\\x1b[31m')", "assert 0"),
     *("raise ExceptionGroup('x', [ValueError(1)])", "raise SyntaxError('x', ('y', 'z', 1, 2))"),
     *("exec('x = (')", "print('said')", "sys.stdout = None", "sys.path.clear()", "fleet.x"),

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from pydantic import ConfigDict
 
 from holo_infra.model.copies import CheckedCopies
-from holo_infra.model.services.base import ServiceOptions
-from holo_infra.model.services.gateway import Gateway
+from holo_infra.model.services.base import Caddy, ClientHub, LeafHub, ServiceOptions
+from holo_infra.model.services.gateway import Gateway, GatewayNats
 from holo_infra.model.services.hc_http_gw import HcHttpGw
 from holo_infra.model.services.holochain import Holochain
 from holo_infra.model.services.holochain_bootstrap import HolochainBootstrap
-from holo_infra.model.services.host_agent import HostAgent
-from holo_infra.model.services.nats_server import NatsServer
-from holo_infra.model.services.orchestrator import Orchestrator
+from holo_infra.model.services.host_agent import HostAgent, HostNats
+from holo_infra.model.services.nats_server import Account, Jetstream, NatsServer, User, Websocket
+from holo_infra.model.services.orchestrator import Mongo, Orchestrator, OrchestratorNats
 
 
 class Services(CheckedCopies):
@@ -59,13 +59,24 @@ NO_SERVICES = Services()
 
 __all__ = [
     "NO_SERVICES",
+    "Account",
+    "Caddy",
+    "ClientHub",
     "Gateway",
+    "GatewayNats",
     "HcHttpGw",
     "Holochain",
     "HolochainBootstrap",
     "HostAgent",
+    "HostNats",
+    "Jetstream",
+    "LeafHub",
+    "Mongo",
     "NatsServer",
     "Orchestrator",
+    "OrchestratorNats",
     "ServiceOptions",
     "Services",
+    "User",
+    "Websocket",
 ]

@@ -1,0 +1,295 @@
+"""Fleets with one thing wrong in their services, and what is told of them."""
+
+from __future__ import annotations
+
+from tests.support.cases import UNIT, Case
+
+SERVICE_CASES = {
+    "a service of the host on the port of another": Case(
+        "HI104",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {port: 8080}
+      §gateway: {nats: {}}
+""",
+        "port 8080 of 127.0.0.1 is taken by hosts.alpha.services.nats_server (127.0.0.1:8080)",
+        "another port",
+    ),
+    "a forward on the port of a service of the host": Case(
+        "HI104",
+        """
+hosts:
+  alpha:
+    services: {gateway: {}}
+    containers:
+      a: {forwards: {web: {port: 80, host_port: §8080}}}
+""",
+        "taken by hosts.alpha.services.gateway (127.0.0.1:8080)",
+        "another port",
+    ),
+    "a service of the host's network on the port of sshd": Case(
+        "HI104",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {network: shared, services: {§holochain_bootstrap: {port: 22}}}
+""",
+        "port 22 of 127.0.0.1 is taken by hosts.alpha.listens.0",
+        "another port",
+    ),
+    "a unit on the port of a service of its container": Case(
+        "HI105",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a:
+        units: {{w: {UNIT}, listens: ["0.0.0.0:8090"]}}}}
+        services: {{§hc_http_gw: {{}}}}
+""",
+        "is taken by hosts.alpha.containers.a.units.w.listens.0",
+        "another port",
+    ),
+    "an inner port on which a service listens": Case(
+        "HI105",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        services: {gateway: {address: 0.0.0.0}}
+        forwards: {web: {port: 80, inner_port: §8080, engine: socat}}
+""",
+        "is taken by hosts.alpha.containers.a.services.gateway (0.0.0.0:8080)",
+        "another port",
+    ),
+    "a service behind nftables on 127.0.0.1": Case(
+        "HI223",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        services: {§gateway: {}}
+        forwards: {web: {port: 8080, bind: 0.0.0.0, engine: nftables}}
+""",
+        "forwards.web leads to the container's address, and nothing listens there",
+        "listen on 0.0.0.0",
+    ),
+    "a unit of a service's name": Case(
+        "HI217",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a:
+        units: {{§hc-http-gw: {UNIT}}}}}
+        services: {{hc_http_gw: {{}}}}
+""",
+        "hc-http-gw is the name of a unit or user of hosts.alpha.containers.a.services.hc_http_gw",
+        "another name",
+    ),
+    "a unit with the user of a service": Case(
+        "HI217",
+        f"""
+hosts:
+  alpha:
+    containers:
+      a:
+        units: {{§gateway: {UNIT}}}}}
+        services: {{gateway: {{}}}}
+""",
+        "gateway is the name of a unit or user of hosts.alpha.containers.a.services.gateway",
+        "another name",
+    ),
+    "a name that is no secret of the container": Case(
+        "HI225",
+        """
+hosts:
+  alpha:
+    nameservers: [192.0.2.53]
+    containers:
+      a:
+        egress: internet
+        services: {holochain: {passphrase_file: §passphrase}}
+        secrets: {token: /run/keys/token}
+""",
+        "the container has no secret passphrase",
+        "add it to the container's secrets (now: token)",
+    ),
+    "a path that the container does not see": Case(
+        "HI225",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        services: {nats_server: {hub: {url: "nats://192.0.2.1", nkey_file: §/run/keys/nk}}}
+        bind_mounts: {/run/key: {source: /run/keys}}
+""",
+        "the container does not see /run/keys/nk of its host",
+        "name it in the container's secrets",
+    ),
+    "the password of a user with dots in its name": Case(
+        "HI225",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        services:
+          nats_server: {accounts: {A: {users: {a.b.c: {password_file: §password}}}}}
+""",
+        "the container has no secret password",
+        "(now: none)",
+    ),
+    "a conductor without a passphrase": Case(
+        "HI226",
+        """
+hosts:
+  alpha: {services: {§holochain: {}}}
+""",
+        "does not start without a passphrase",
+        "add passphrase_file",
+    ),
+    "an orchestrator without its database": Case(
+        "HI226",
+        """
+hosts:
+  alpha: {services: {orchestrator: {§mongo: {cluster_id_file: /run/keys/cluster}}}}
+""",
+        "does not start without a database",
+        "give url_file, or cluster_id_file and password_file",
+    ),
+    "a user with neither key nor password": Case(
+        "HI226",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {accounts: {A: {users: {a: {}, §b: {}}}}, no_auth_user: a}
+""",
+        "whoever calls itself b is this user",
+        "give nkey or password_file",
+    ),
+    "accounts beside an operator": Case(
+        "HI227",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {operator_file: /run/keys/operator.jwt, §accounts: {A: {}}}
+""",
+        "accounts come as JWTs that it has signed",
+        "leave out accounts, or operator_file",
+    ),
+    "two leaves of one domain": Case(
+        "HI228",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {hub: {url: "nats://192.0.2.1"}, jetstream: {domain: leaf}}
+  beta:
+    services:
+      host_agent: {nats: {hub: {url: "nats://192.0.2.1"}, domain: §leaf}}
+""",
+        "leaf is the JetStream domain of hosts.alpha.services.nats_server",
+        "another domain",
+    ),
+    "a leaf with the domain that the hub has by default": Case(
+        "HI228",
+        """
+hosts:
+  hub: {services: {nats_server: {}}}
+  alpha:
+    containers:
+      a:
+        services: {nats_server: {hub: {url: "nats://192.0.2.1"}, jetstream: {domain: §hub}}}
+""",
+        "hub is the JetStream domain of hosts.hub.services.nats_server",
+        "another domain",
+    ),
+    "a hub and an agent's leaf on one machine": Case(
+        "HI228",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {}
+      host_agent: {§nats: {listen_port: 4333, hub: {url: "nats://192.0.2.1"}}}
+""",
+        "alpha is the JetStream domain of hosts.alpha.services.nats_server",
+        "another domain",
+    ),
+    "an application without functions": Case(
+        "HI229",
+        """
+hosts:
+  alpha:
+    services:
+      hc_http_gw:
+        allowed_fns_per_app_id: {forum: "*"}
+        allowed_app_ids: [forum, §blog]
+""",
+        "blog has no functions that may be called",
+        "add it to allowed_fns_per_app_id",
+    ),
+    "a gateway at another port than the conductor's": Case(
+        "HI229",
+        """
+hosts:
+  alpha:
+    services:
+      holochain: {passphrase_file: /run/keys/passphrase, admin_websocket_port: 8500}
+      hc_http_gw: {admin_websocket_url: §"ws://localhost:8000"}
+""",
+        "the conductor beside it has its admin interface on port 8500",
+        "write ws://127.0.0.1:8500",
+    ),
+    "a conductor that reaches nothing": Case(
+        "HI230",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        services: {§holochain: {passphrase_file: key}}
+        secrets: {key: /run/keys/key}
+""",
+        "https://bootstrap.holo.host cannot be reached: the container's egress is none",
+        "give the container egress internet",
+    ),
+    "a conductor with a signal service beyond the hub": Case(
+        "HI230",
+        """
+hub: hub
+hosts:
+  hub: {address: 192.0.2.1}
+  alpha:
+    containers:
+      a:
+        egress: hub
+        services:
+          holochain:
+            passphrase_file: key
+            bootstrap_service_url: http://192.0.2.1:50000
+            webrtc_transport_pool_signal_url: §ws://192.0.2.2:50000
+        secrets: {key: /run/keys/key}
+""",
+        "ws://192.0.2.2:50000 cannot be reached: the container's egress is hub",
+        "a service at the hub",
+    ),
+    "a certificate for localhost": Case(
+        "HI231",
+        """
+hosts:
+  alpha: {services: {nats_server: {§caddy: {enable: true}}}}
+""",
+        "Let's Encrypt gives no certificate for localhost",
+        "give server_name",
+    ),
+}
