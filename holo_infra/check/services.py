@@ -104,6 +104,7 @@ def _accounts(path: FieldPath, server: NatsServer) -> Iterator[Diagnostic]:
         hint = "leave out accounts, or operator_file"
         yield Diagnostic("HI227", (*path, "accounts"), message, hint)
         return
+    yield from _named(path, server)
     for account_name, account in server.accounts.items():
         for name, user in account.users.items():
             is_known = user.nkey is not None or user.password_file is not None
@@ -112,6 +113,26 @@ def _accounts(path: FieldPath, server: NatsServer) -> Iterator[Diagnostic]:
                 message = f"whoever calls itself {name} is this user"
                 hint = "give nkey or password_file, or name it in no_auth_user"
                 yield Diagnostic("HI226", where, message, hint)
+
+
+def _named(path: FieldPath, server: NatsServer) -> Iterator[Diagnostic]:
+    """Names that NATS would not know, or know twice: it would not start."""
+    owners: dict[str, str] = {}
+    for account_name, account in server.accounts.items():
+        for name in (name for name, user in account.users.items() if user.nkey is None):
+            if (other := owners.setdefault(name, account_name)) != account_name:
+                where = (*path, "accounts", account_name, "users", name)
+                message = f"account {other} has a user {name} too"
+                yield Diagnostic("HI232", where, message, "give one of the two another name")
+    users = {name for account in server.accounts.values() for name in account.users}
+    if server.no_auth_user is not None and server.no_auth_user not in users:
+        message = f"no account has a user {server.no_auth_user}"
+        hint = f"users: {', '.join(sorted(users)) or 'none'}"
+        yield Diagnostic("HI232", (*path, "no_auth_user"), message, hint)
+    if server.system_account not in {None, "$SYS", *server.accounts}:
+        message = f"there is no account {server.system_account}"
+        hint = f"accounts: {', '.join(sorted(server.accounts)) or 'none'}"
+        yield Diagnostic("HI232", (*path, "system_account"), message, hint)
 
 
 def _certificate(path: FieldPath, service: NatsServer | Gateway) -> Iterator[Diagnostic]:

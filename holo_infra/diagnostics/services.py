@@ -1,4 +1,4 @@
-"""Mistakes in services that are known by their options, and what is around them: HI225 to HI231."""
+"""Mistakes in services that are known by their options, and what is around them: HI225 to HI232."""
 
 from __future__ import annotations
 
@@ -51,5 +51,11 @@ SERVICES: dict[str, Entry] = {
         "Let's Encrypt signs a certificate for a name by which it reaches the machine itself.",
         "Give `server_name` that name; for networks without internet, write `issuer: internal`.",
         "warning",
+    ),
+    "HI232": Entry(
+        "a name of an account or user that NATS does not know, or knows twice",
+        "Names of users are unique in a NATS server, whatever their account; `no_auth_user` is one"
+        " of them, and `system_account` one of the accounts. Else the server does not start.",
+        "Correct the name.",
     ),
 }

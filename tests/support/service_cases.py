@@ -5,6 +5,44 @@ from __future__ import annotations
 from tests.support.cases import UNIT, Case
 
 SERVICE_CASES = {
+    "a user's name in two accounts": Case(
+        "HI232",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server:
+        accounts:
+          A: {users: {x: {password_file: /run/keys/a}}}
+          B: {users: {§x: {password_file: /run/keys/b}}}
+""",
+        "account A has a user x too",
+        "another name",
+    ),
+    "a user for those without a name, whom nobody knows": Case(
+        "HI232",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server:
+        no_auth_user: §guest
+        accounts: {A: {users: {x: {password_file: /run/keys/a}}}}
+""",
+        "no account has a user guest",
+        "users: x",
+    ),
+    "an account of the server's own that is not there": Case(
+        "HI232",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {system_account: §SYS, accounts: {A: {}}}
+""",
+        "there is no account SYS",
+        "accounts: A",
+    ),
     "a service of the host on the port of another": Case(
         "HI104",
         """
