@@ -40,6 +40,17 @@ hosts:
         bind_mounts: {/run/keys/: {source: /srv/keys}}
         secrets: {passphrase: /run/keys/passphrase}
 """,
+    "an operator's accounts, which are keys": """
+hosts:
+  alpha:
+    services: {nats_server: {operator_file: /k/operator.jwt, system_account: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}}
+""",
+    "a system account by NATS's own name, and a user for those without a name": """
+hosts:
+  alpha:
+    services:
+      nats_server: {system_account: $SYS, no_auth_user: x, accounts: {A: {users: {x: {}}}}}
+""",
     "secrets of a host": """
 hosts:
   alpha:

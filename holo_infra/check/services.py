@@ -99,10 +99,11 @@ def _database(path: FieldPath, orchestrator: Orchestrator) -> Iterator[Diagnosti
 
 
 def _accounts(path: FieldPath, server: NatsServer) -> Iterator[Diagnostic]:
-    if server.operator_file is not None and server.accounts:
-        message = "with an operator, accounts come as JWTs that it has signed"
-        hint = "leave out accounts, or operator_file"
-        yield Diagnostic("HI227", (*path, "accounts"), message, hint)
+    if server.operator_file is not None:
+        if server.accounts:
+            message = "with an operator, accounts come as JWTs that it has signed"
+            hint = "leave out accounts, or operator_file"
+            yield Diagnostic("HI227", (*path, "accounts"), message, hint)
         return
     yield from _named(path, server)
     for account_name, account in server.accounts.items():
