@@ -43,7 +43,7 @@ hosts:
     "an operator's accounts, which are keys": """
 hosts:
   alpha:
-    services: {nats_server: {operator_file: /k/operator.jwt, system_account: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA}}
+    services: {nats_server: {operator_file: /k/operator.jwt, system_account: ABC}}
 """,
     "a system account by NATS's own name, and a user for those without a name": """
 hosts:
