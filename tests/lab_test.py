@@ -249,7 +249,7 @@ def test_a_unit_that_does_not_come_up_is_told_with_its_log_and_stays_to_be_looke
     finally:
         fleet.write_text(text)
     assert done.returncode == 1
-    assert "not ready: alpha  holochain0/admin.service: restarting" in done.stderr
+    assert "not ready: alpha  holochain0/admin.service: " in done.stderr
     assert "no conductor here" in done.stderr
     assert fetch(private, "http://127.0.0.1:8081/identity.env") == identity("holochain1")
     holo("up", fleet, "--lab", private)

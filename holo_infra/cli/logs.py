@@ -1,4 +1,4 @@
-"""`holo logs [HOST[/CONTAINER[/UNIT]]]`: what units of a lab have logged, from all its journals."""
+"""`holo logs [HOST[/CONTAINER[/UNIT]]]` or `HOST/UNIT`: what units of a lab have logged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 import time
 
 from holo_infra.cli.arguments import count
-from holo_infra.cli.labs import add_lab, containers_of, machine_of, read_place
+from holo_infra.cli.host_units import host_unit
+from holo_infra.cli.labs import add_lab, containers_of, read_place
 from holo_infra.cli.output import say
 from holo_infra.plan.describe import printable
 from holo_infra.runtime.failure import Failure
@@ -21,7 +22,12 @@ from holo_infra.services.containers import container_unit
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("place", nargs="?", metavar="HOST[/CONTAINER[/UNIT]]", help="only of this")
+    parser.add_argument(
+        "place",
+        nargs="?",
+        metavar="HOST[/CONTAINER[/UNIT]]",
+        help="only of this; HOST/UNIT: of a unit of the host itself",
+    )
     add_lab(parser)
     parser.add_argument("-f", "--follow", action="store_true", help="go on until Ctrl-C")
     parser.add_argument(
@@ -46,7 +52,10 @@ def run(options: argparse.Namespace) -> int:
 def _journals(lab: Lab, text: str | None) -> list[Journal]:
     place = read_place(text) if text else None
     if place is not None and place.container is not None:
-        machine, known = lab.machine(place.host), machine_of(lab, place)
+        machine = lab.machine(place.host)
+        known = LabMachine(machine)
+        if (unit := host_unit(known, place, with_containers=True)) is not None:
+            return [Journal(machine, place.host, None, unit)]
         (facts,) = containers_of(known, place).values()
         if place.unit is not None and service(place.unit) not in facts.units:
             names = ", ".join(facts.units) or "none"

@@ -1,4 +1,4 @@
-"""`holo restart HOST[/CONTAINER[/UNIT]]`: starts containers, or a unit in one, anew."""
+"""`holo restart HOST[/CONTAINER[/UNIT]]` or `HOST/UNIT`: starts containers, or a unit, anew."""
 
 from __future__ import annotations
 
@@ -6,16 +6,22 @@ import argparse
 
 from holo_infra.cli.arguments import seconds
 from holo_infra.cli.exec import enter
-from holo_infra.cli.labs import add_lab, containers_of, machine_of, read_place
+from holo_infra.cli.host_units import host_unit
+from holo_infra.cli.labs import add_lab, containers_of, read_place
 from holo_infra.cli.output import say
 from holo_infra.cli.progress import Progress
 from holo_infra.runtime.labs import the_lab
-from holo_infra.runtime.restart import restart
+from holo_infra.runtime.machine import LabMachine
+from holo_infra.runtime.restart import restart, restart_own
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("place", metavar="HOST[/CONTAINER[/UNIT]]")
+    parser.add_argument(
+        "place",
+        metavar="HOST[/CONTAINER[/UNIT]]",
+        help="all containers of a host, one, or a unit in it; HOST/UNIT: a service of the host",
+    )
     add_lab(parser)
     parser.add_argument(
         "--timeout",
@@ -29,13 +35,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Waits until all of it is ready again; 1 if it is not."""
     place = read_place(options.place)
-    machine = machine_of(the_lab(options.lab), place)
-    containers = containers_of(machine, place)
+    machine = LabMachine(the_lab(options.lab).machine(place.host))
+    unit = host_unit(machine, place)
     if place.unit is not None:
-        enter(machine, place.container)  # which tells where it is not running
+        containers_of(machine, place)  # which tells where there is none
+        enter(machine, place.container)  # and this where it is not running
     progress = Progress()
     try:
-        troubles = restart(machine, containers, place.unit, options.timeout, progress.event)
+        if unit is not None:
+            troubles = restart_own(machine, unit, options.timeout, progress.event)
+        else:
+            containers = containers_of(machine, place)
+            troubles = restart(machine, containers, place.unit, options.timeout, progress.event)
     finally:
         progress.end()
     progress.troubles(place.host, troubles)

@@ -7,35 +7,27 @@ settled, so that a run that was cut off is taken up by the next.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from holo_infra.runtime.bundle import (
-    CONFIGURATION,
-    Bundle,
-    differing,
-    nothing_of,
-    units_folder,
-    wanted_of,
-)
+from holo_infra.runtime.bundle import Bundle, nothing_of
 from holo_infra.runtime.events import Tell, quiet
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.files import fetch, put, remove
 from holo_infra.runtime.lock import locked
 from holo_infra.runtime.machine import Machine, succeed
+from holo_infra.runtime.moves import Move, between, by_container, names, of_host
 from holo_infra.runtime.readiness import Lacking, Waiting
 from holo_infra.runtime.record import RECORD, Applied, applied, read_record, write_record
 from holo_infra.runtime.requirements import check_machine
 from holo_infra.runtime.rules import RULES, compiled_table, live_table, remove_table
 from holo_infra.runtime.trouble import Trouble, troubles
 from holo_infra.runtime.units import UnitState, forget_failures, order, states, systemctl
-from holo_infra.services.containers import FIREWALL, container_unit, namespace_unit
+from holo_infra.services.containers import FIREWALL, container_unit
 from holo_infra.targets import Files
 
 RELOADS = "X-ReloadIfChanged=true"
 _STOP = 120.0
-_OURS = re.compile(rf"{CONFIGURATION}/[^\s\":]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +46,6 @@ class Outcome:
     """Whether the earlier state is in place again."""
     not_restored: tuple[Lacking, ...] = ()
     """What of the earlier state has not come up again after the roll-back."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Move:
-    """What changes between two bundles."""
-
-    written: Files
-    removed: tuple[str, ...]
-    restarted: tuple[str, ...]
-    started: tuple[str, ...]
-    stopped: tuple[str, ...]
-    reloads: bool
-    """Whether systemd has to read its files again."""
 
 
 def apply(
@@ -97,7 +76,7 @@ def _apply(
     _check_way(machine, bundle, record, found)
     # What was changed by hand differs from what was applied, and is put right as well.
     present = replace(nothing_of(bundle), files=found, containers=record.containers)
-    move = _between(present, bundle, record.unsettled)
+    move = between(present, bundle, record.unsettled)
     restarted = tuple(sorted({*move.restarted, *_amended_rules(machine, present, bundle)}))
     reloads = move.reloads or not record.is_settled
     move = replace(move, restarted=restarted, reloads=reloads)
@@ -165,73 +144,29 @@ def _check_way(machine: Machine, bundle: Bundle, record: Applied, found: Files) 
         )
 
 
-def _between(old: Bundle, new: Bundle, unsettled: Iterable[str]) -> _Move:
-    written = {path: new.files[path] for path in differing(old.files, new.files)}
-    removed = tuple(sorted(path for path in old.files if path not in new.files))
-    # Of a file that was changed by hand, the digest in its unit is no other.
-    readers = [
-        name
-        for name, text in new.units.items()
-        if not written.keys().isdisjoint(_OURS.findall(text))
-    ]
-    open_ = {*unsettled, *readers}
-    restarted, started, stopped = _units(old.units, new.units, new.wanted, open_)
-    fresh = {*restarted, *started}
-    for name in sorted(new.containers):
-        unit = container_unit(name)
-        # With the container everything in it starts anew.
-        if unit not in fresh and namespace_unit(name) not in fresh and name in old.containers:
-            folder = units_folder(name)
-            mark = f"{name}/"
-            parts = _units(
-                old.inside(name),
-                new.inside(name),
-                wanted_of(new.files, folder),
-                [one.removeprefix(mark) for one in unsettled if one.startswith(mark)],
-            )
-            for all_, inside in zip((restarted, started, stopped), parts, strict=True):
-                all_.extend(f"{mark}{one}" for one in inside)
-    units = tuple(restarted), tuple(started), tuple(stopped)
-    return _Move(written, removed, *units, reloads=bool(written or removed))
-
-
-def _units(
-    old: dict[str, str],
-    new: dict[str, str],
-    wanted: Iterable[str],
-    unsettled: Iterable[str],
-) -> tuple[list[str], list[str], list[str]]:
-    """Which units are started anew, are new, are gone."""
-    open_ = set(unsettled)
-    restarted = [n for n in new if n in old and (old[n] != new[n] or n in open_)]
-    started = [name for name in wanted if name not in old]
-    stopped = [name for name in old if name not in new]
-    return sorted(restarted), sorted(started), sorted(stopped)
-
-
-def _go(machine: Machine, old: Bundle, new: Bundle, move: _Move) -> None:
+def _go(machine: Machine, old: Bundle, new: Bundle, move: Move) -> None:
     """Goes from one bundle to the other, and leaves systemd at work."""
     if move.reloads:
         files = {**applied(old).files, **applied(new).files}
         containers = {**old.containers, **new.containers}
         record = Applied(new.fleet, new.host, files, containers)
         write_record(machine, replace(record, is_settled=False, unsettled=move.restarted))
-    _stop(machine, _host(move.stopped))
+    _stop(machine, of_host(move.stopped))
     if RULES in move.removed:
         remove_table(machine)
     put(machine, move.written)
     remove(machine, move.removed)
     if move.reloads:
         succeed(machine, [*systemctl(), "daemon-reload"])
-    reloading = [n for n in _host(move.restarted) if RELOADS in new.units[n]]
-    anew = [n for n in _host(move.restarted) if n not in reloading]
+    reloading = [n for n in of_host(move.restarted) if RELOADS in new.units[n]]
+    anew = [n for n in of_host(move.restarted) if n not in reloading]
     order(machine, "reload-or-restart", reloading, timeout=_STOP)
     # Restarts only what runs: what waits for a question goes on waiting.
     order(machine, "try-restart", anew)
     forget_failures(machine, new.wanted)
     order(machine, "start", new.wanted)
     failures = []
-    for name, units in _by_container((*move.restarted, *move.started, *move.stopped)).items():
+    for name, units in by_container((*move.restarted, *move.started, *move.stopped)).items():
         if name in new.containers:
             try:
                 _go_inside(machine, name, new, units, move)
@@ -247,7 +182,7 @@ def _container(machine: Machine, name: str) -> UnitState:
     return states(machine, [unit])[unit]
 
 
-def _go_inside(machine: Machine, name: str, new: Bundle, units: Sequence[str], move: _Move) -> None:
+def _go_inside(machine: Machine, name: str, new: Bundle, units: Sequence[str], move: Move) -> None:
     """Starts anew what changed in a container that goes on running."""
     state = _container(machine, name)
     if state.active == "activating":
@@ -289,31 +224,13 @@ def _roll_back(
     """Puts the earlier state in place; what of it is not up again after `timeout` seconds."""
     found = fetch(machine, {*failed.files, *earlier.files})
     present = replace(failed, files=found)
-    move = _between(present, earlier, ())
+    move = between(present, earlier, ())
     # All that the failed one has touched: it may run by files that are there no more.
-    again = {*move.restarted, *_between(earlier, failed, ()).restarted}
-    _go(machine, present, earlier, replace(move, restarted=tuple(sorted(again & _names(earlier)))))
+    again = {*move.restarted, *between(earlier, failed, ()).restarted}
+    _go(machine, present, earlier, replace(move, restarted=tuple(sorted(again & names(earlier)))))
     left = _wait(machine, earlier, timeout, tell)
     if earlier.files:
         write_record(machine, applied(earlier))
     else:
         remove(machine, [RECORD])
     return left
-
-
-def _names(bundle: Bundle) -> set[str]:
-    inside = {f"{name}/{unit}" for name in bundle.containers for unit in bundle.inside(name)}
-    return {*bundle.units, *inside}
-
-
-def _host(units: Iterable[str]) -> list[str]:
-    return [unit for unit in units if "/" not in unit]
-
-
-def _by_container(units: Iterable[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for unit in units:
-        container, slash, name = unit.partition("/")
-        if slash:
-            found.setdefault(container, []).append(name)
-    return found

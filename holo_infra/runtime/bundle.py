@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from holo_infra.lower import LoweredFleet, fhs_programs
 from holo_infra.model.options import ContainerOptions
 from holo_infra.network import forward_units, ready_unit
 from holo_infra.runtime.failure import Failure
+from holo_infra.services.containers import container_unit, namespace_unit
 from holo_infra.targets import Files, Link
 from holo_infra.targets.systemd import systemd
 from nixgen.evaluator import Programs
@@ -106,9 +107,14 @@ def nothing_of(bundle: Bundle) -> Bundle:
     return Bundle(bundle.fleet, bundle.host, {}, {})
 
 
+def container_folder(container: str) -> str:
+    """Where a host keeps what a container sees as its units and configuration."""
+    return f"{CONFIGURATION}/containers/{container}"
+
+
 def units_folder(container: str) -> str:
     """Where a host keeps the units of a container."""
-    return f"{CONFIGURATION}/containers/{container}/units"
+    return f"{container_folder(container)}/units"
 
 
 def units_of(files: Files, folder: str) -> dict[str, str]:
@@ -126,6 +132,16 @@ def wanted_of(paths: Iterable[str], folder: str) -> tuple[str, ...]:
     inside = f"{folder}/"
     links = (path.removeprefix(inside) for path in paths if path.startswith(inside))
     return tuple(sorted({link.partition(_WANTS)[2] for link in links if _WANTS in link}))
+
+
+def own_units(paths: Iterable[str], containers: Mapping[str, ContainerFacts]) -> tuple[str, ...]:
+    """A host's units that are of no container: its services, and what loads the firewall."""
+    inside = f"{UNITS}/"
+    names = {path.removeprefix(inside) for path in paths if path.startswith(inside)}
+    for name, facts in containers.items():
+        names -= {container_unit(name), namespace_unit(name), *facts.probed}
+        names -= {unit for forward in facts.forwards.values() for unit in forward.units}
+    return tuple(sorted(name for name in names if "/" not in name))
 
 
 def digest(content: str | Link) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from holo_infra.runtime.bundle import ContainerFacts
+from holo_infra.runtime.bundle import UNITS, ContainerFacts, own_units
 from holo_infra.runtime.events import Event, Tell
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.machine import Machine, succeed
@@ -139,15 +139,18 @@ class Waiting:
         self._say(container, state.name, state.word, is_ready=state.is_up)
         self._doubtful.discard((container, state.name))
         if state.is_up:
-            if state.sub == "running" and (state.restarts or not self._is_probed(container)):
+            is_vouched_for = self._is_probed(container, state.name)
+            if state.sub == "running" and (state.restarts or not is_vouched_for):
                 self._doubtful.add((container, state.name))
             return None
         return Lacking(container, state.name, state.word, state.is_lost)
 
-    def _is_probed(self, container: str | None) -> bool:
-        """Whether as many services are asked for answers as there are units."""
-        facts = self.containers.get(container or "")
-        return facts is None or len(facts.probed) >= len(facts.units)
+    def _is_probed(self, container: str | None, unit: str) -> bool:
+        """Whether answers are asked of it: of a container, of as many services as it has units."""
+        if container is None:  # what belongs to a container is vouched for by what is in it
+            return unit not in own_units([f"{UNITS}/{unit}"], self.containers)
+        facts = self.containers[container]
+        return len(facts.probed) >= len(facts.units)
 
     def _say(self, container: str | None, unit: str, state: str, *, is_ready: bool) -> None:
         if self._told.get((container, unit)) != state:

