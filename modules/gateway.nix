@@ -31,6 +31,7 @@ let
         https_port = cfg.externalPort;
         servers.proxy = {
           listen = [ ":${toString cfg.externalPort}" ];
+          protocols = [ "h1" "h2" ];
           automatic_https.disable_redirects = true;
           tls_connection_policies = [
             {
@@ -168,7 +169,7 @@ in
     nats.hub = {
       url = lib.mkOption {
         type = lib.types.nullOr (
-          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?"
+          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(/[A-Za-z0-9._~/-]*)?"
         );
         default = null;
         description = "Where the hub is; without it there is none.";

@@ -23,7 +23,7 @@ let
   ] (builtins.toJSON {
     host = cfg.nats.listenHost;
     port = cfg.nats.listenPort;
-    server_name = "@{HOLO_DOMAIN}@";
+    server_name = if cfg.nats.domain != null then cfg.nats.domain else "@{HOLO_DOMAIN}@";
     max_payload = 3145728;
     jetstream = lib.filterAttrs (_: value: value != null) {
       domain = if cfg.nats.domain != null then cfg.nats.domain else "@{HOLO_DOMAIN}@";
@@ -51,6 +51,7 @@ let
             }
           else
             null;
+        account = cfg.nats.hub.account;
       })
     ];
   });
@@ -132,7 +133,7 @@ in
       };
       url = lib.mkOption {
         type =
-          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?";
+          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(/[A-Za-z0-9._~/-]*)?";
         default =
           "nats://${config.holo.host-agent.nats.listenHost}:${toString config.holo.host-agent.nats.listenPort}";
         defaultText =
@@ -145,7 +146,7 @@ in
         description = "A file of credentials (`.creds`) that the agent shows there.";
       };
       storeDir = lib.mkOption {
-        type = lib.types.strMatching "/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*";
+        type = lib.types.strMatching "/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)+";
         default = "/var/lib/holo/host-agent-nats";
         description = "Where the leaf server stores streams.";
       };
@@ -157,7 +158,7 @@ in
       hub = {
         url = lib.mkOption {
           type = lib.types.nullOr (
-            lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?"
+            lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(/[A-Za-z0-9._~/-]*)?"
           );
           default = null;
           description = "Where the hub is; without it there is none.";
@@ -171,6 +172,14 @@ in
           type = lib.types.nullOr secretFile;
           default = null;
           description = "A file of credentials (`.creds`): a user's JWT and its seed.";
+        };
+        account = lib.mkOption {
+          type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9_$][A-Za-z0-9_-]{0,99}");
+          default = null;
+          description = ''
+            The account of the leaf that is joined to the hub's; by default the one that all
+            users share who are in none of `accounts`.
+          '';
         };
         nkeyFile = lib.mkOption {
           type = lib.types.nullOr secretFile;

@@ -18,6 +18,7 @@ let
   dnsName =
     lib.types.strMatching "([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
   isHub = !(cfg.hub.url != null);
+  systemAccount = if cfg.systemAccount != null then cfg.systemAccount else "$SYS";
   configuration = lib.replaceStrings [ "\"@{" "}@\"" "\"@include\":" ] [
     "$"
     ""
@@ -26,7 +27,11 @@ let
     lib.recursiveUpdate (lib.filterAttrs (_: value: value != null) {
       host = cfg.host;
       port = cfg.port;
-      server_name = "@{HOLO_DOMAIN}@";
+      server_name =
+        if cfg.jetstream.enable then
+          if cfg.jetstream.domain != null then cfg.jetstream.domain else "@{HOLO_DOMAIN}@"
+        else
+          null;
       max_payload = 3145728;
       http =
         if cfg.monitorPort != null then
@@ -73,6 +78,7 @@ let
                     }
                   else
                     null;
+                account = cfg.hub.account;
               })
             ];
           };
@@ -90,7 +96,7 @@ let
           lib.mapAttrs (
             name: account:
             lib.filterAttrs (_: value: value != null) {
-              jetstream = if account.jetstream then "enabled" else null;
+              jetstream = if account.jetstream && !(name == systemAccount) then "enabled" else null;
               users = lib.mapAttrsToList (
                 user: of:
                 lib.filterAttrs (_: value: value != null) {
@@ -102,8 +108,30 @@ let
                     else
                       null;
                   permissions = lib.filterAttrs (_: value: value != null) {
-                    publish = of.publish;
-                    subscribe = of.subscribe;
+                    publish =
+                      if of.publish != null then
+                        if (if of.publish != null then of.publish else [ ]) == [ ] then
+                          {
+                            deny = [ ">" ];
+                          }
+                        else
+                          {
+                            allow = if of.publish != null then of.publish else [ ];
+                          }
+                      else
+                        null;
+                    subscribe =
+                      if of.subscribe != null then
+                        if (if of.subscribe != null then of.subscribe else [ ]) == [ ] then
+                          {
+                            deny = [ ">" ];
+                          }
+                        else
+                          {
+                            allow = if of.subscribe != null then of.subscribe else [ ];
+                          }
+                      else
+                        null;
                     allow_responses = if of.allowResponses then of.allowResponses else null;
                   };
                 }
@@ -144,6 +172,7 @@ let
         https_port = cfg.websocket.externalPort;
         servers.proxy = {
           listen = [ ":${toString cfg.websocket.externalPort}" ];
+          protocols = [ "h1" "h2" ];
           automatic_https.disable_redirects = true;
           tls_connection_policies = [
             {
@@ -295,7 +324,7 @@ in
     hub = {
       url = lib.mkOption {
         type = lib.types.nullOr (
-          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?"
+          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(/[A-Za-z0-9._~/-]*)?"
         );
         default = null;
         description = "Where the hub is; without it there is none.";
@@ -309,6 +338,14 @@ in
         type = lib.types.nullOr secretFile;
         default = null;
         description = "A file of credentials (`.creds`): a user's JWT and its seed.";
+      };
+      account = lib.mkOption {
+        type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9_$][A-Za-z0-9_-]{0,99}");
+        default = null;
+        description = ''
+          The account of the leaf that is joined to the hub's; by default the one that all
+          users share who are in none of `accounts`.
+        '';
       };
       nkeyFile = lib.mkOption {
         type = lib.types.nullOr secretFile;
@@ -334,7 +371,7 @@ in
         '';
       };
       storeDir = lib.mkOption {
-        type = lib.types.strMatching "/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*";
+        type = lib.types.strMatching "/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)+";
         default = "/var/lib/holo/nats-server";
         description = "Where streams are stored.";
       };
@@ -506,12 +543,36 @@ in
       default = { };
       description = ''
         More of the server's configuration, which takes the place of ours. A text
-        `@{NAME}@` is the variable `$NAME` of NATS.
+        `@{NAME}@` is the variable `$NAME` of NATS; no other text can hold `@{` or `}@`,
+        and no name begins with `@`.
       '';
     };
   };
 
   config = {
+    assertions = [
+      {
+        assertion =
+          !cfg.enable
+          || lib.concatLists (lib.mapAttrsToList (
+            name: account:
+            lib.concatLists (lib.mapAttrsToList (
+              name2: user:
+              lib.optional (
+                !(user.nkey != null)
+                && !(user.passwordFile != null)
+                && name2 != (if cfg.noAuthUser != null then cfg.noAuthUser else "")
+              ) name2
+            ) account.users)
+          ) cfg.accounts)
+          == [ ];
+        message = "holo.nats-server.accounts: a user needs nkey or passwordFile";
+      }
+      {
+        assertion = !cfg.enable || !(cfg.operatorFile != null) || cfg.accounts == { };
+        message = "holo.nats-server: with operatorFile, accounts are the operator's";
+      }
+    ];
     environment.etc = lib.mkMerge [
       (lib.mkIf cfg.enable {
         "holo/services/holo-nats-server.conf".text = configuration;

@@ -100,7 +100,7 @@ in
     nats.hub = {
       url = lib.mkOption {
         type = lib.types.nullOr (
-          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:[1-9][0-9]{0,4})?(/[A-Za-z0-9._~/-]*)?"
+          lib.types.strMatching "(nats|tls|ws|wss)://([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?[.])*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(:(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3}))?(/[A-Za-z0-9._~/-]*)?"
         );
         default = null;
         description = "Where the hub is; without it there is none.";
@@ -133,65 +133,76 @@ in
     };
   };
 
-  config.systemd.services.holo-orchestrator = lib.mkIf cfg.enable {
-    description = "Orchestrator of the fleet";
-    after = [ "network-online.target" ];
-    wants = [ "network-online.target" ];
-    wantedBy = [ "multi-user.target" ];
-    unitConfig.StartLimitIntervalSec = 0;
-    serviceConfig = lib.mkMerge [
-      confined
-      sandbox
+  config = {
+    assertions = [
       {
-        Type = "exec";
-        ExecStart = utils.escapeSystemdExecArgs (
-          [ (lib.getExe' cfg.package "holo") "orchestrator" "run" "--log-level" cfg.logLevel ]
-          ++ (
-            [
-              "--nats-url"
-              (if cfg.nats.hub.url != null then cfg.nats.hub.url else "nats://127.0.0.1:4222")
-            ]
-            ++ lib.optional cfg.nats.hub.tlsInsecure "--nats-tls-insecure"
-            ++ lib.optionals (cfg.nats.hub.user != null) [ "--nats-user" cfg.nats.hub.user ]
-            ++ lib.optionals (cfg.nats.hub.passwordFile != null) [
-              "--nats-password-file"
-              "/run/credentials/holo-orchestrator.service/nats-password"
-            ]
-            ++ lib.optionals (cfg.nats.hub.credentialsFile != null) [
-              "--nats-credentials-file"
-              "/run/credentials/holo-orchestrator.service/nats.creds"
-            ]
-            ++ lib.optionals (cfg.nats.hub.nkeyFile != null) [
-              "--nats-nkey-file"
-              "/run/credentials/holo-orchestrator.service/nats.nk"
-            ]
-            ++ (
-              if cfg.mongo.urlFile != null then
-                [ "--mongo-url-file" "/run/credentials/holo-orchestrator.service/mongo-url" ]
-              else
-                [ "--mongo-username" cfg.mongo.username ]
-                ++ lib.optionals (cfg.mongo.clusterIdFile != null) [
-                  "--mongo-cluster-id-file"
-                  "/run/credentials/holo-orchestrator.service/mongo-cluster-id"
-                ]
-                ++ lib.optionals (cfg.mongo.passwordFile != null) [
-                  "--mongo-password-file"
-                  "/run/credentials/holo-orchestrator.service/mongo-password"
-                ]
-            )
-          )
-        );
-        LoadCredential = lib.mkIf (secrets != [ ]) secrets;
-        User = "holo-orchestrator";
-        Restart = "always";
-        RestartSec = 2;
-        TimeoutStopSec = 30;
-        StateDirectory = "holo/orchestrator";
-        StateDirectoryMode = "0700";
-        CapabilityBoundingSet = "";
-        PrivateUsers = true;
-        RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
+        assertion =
+          !cfg.enable
+          || cfg.mongo.urlFile != null
+          || cfg.mongo.clusterIdFile != null && cfg.mongo.passwordFile != null;
+        message = "holo.orchestrator.mongo: give urlFile, or clusterIdFile and passwordFile";
       }
     ];
+    systemd.services.holo-orchestrator = lib.mkIf cfg.enable {
+      description = "Orchestrator of the fleet";
+      after = [ "network-online.target" ];
+      wants = [ "network-online.target" ];
+      wantedBy = [ "multi-user.target" ];
+      unitConfig.StartLimitIntervalSec = 0;
+      serviceConfig = lib.mkMerge [
+        confined
+        sandbox
+        {
+          Type = "exec";
+          ExecStart = utils.escapeSystemdExecArgs (
+            [ (lib.getExe' cfg.package "holo") "orchestrator" "run" "--log-level" cfg.logLevel ]
+            ++ (
+              [
+                "--nats-url"
+                (if cfg.nats.hub.url != null then cfg.nats.hub.url else "nats://127.0.0.1:4222")
+              ]
+              ++ lib.optional cfg.nats.hub.tlsInsecure "--nats-tls-insecure"
+              ++ lib.optionals (cfg.nats.hub.user != null) [ "--nats-user" cfg.nats.hub.user ]
+              ++ lib.optionals (cfg.nats.hub.passwordFile != null) [
+                "--nats-password-file"
+                "/run/credentials/holo-orchestrator.service/nats-password"
+              ]
+              ++ lib.optionals (cfg.nats.hub.credentialsFile != null) [
+                "--nats-credentials-file"
+                "/run/credentials/holo-orchestrator.service/nats.creds"
+              ]
+              ++ lib.optionals (cfg.nats.hub.nkeyFile != null) [
+                "--nats-nkey-file"
+                "/run/credentials/holo-orchestrator.service/nats.nk"
+              ]
+              ++ (
+                if cfg.mongo.urlFile != null then
+                  [ "--mongo-url-file" "/run/credentials/holo-orchestrator.service/mongo-url" ]
+                else
+                  [ "--mongo-username" cfg.mongo.username ]
+                  ++ lib.optionals (cfg.mongo.clusterIdFile != null) [
+                    "--mongo-cluster-id-file"
+                    "/run/credentials/holo-orchestrator.service/mongo-cluster-id"
+                  ]
+                  ++ lib.optionals (cfg.mongo.passwordFile != null) [
+                    "--mongo-password-file"
+                    "/run/credentials/holo-orchestrator.service/mongo-password"
+                  ]
+              )
+            )
+          );
+          LoadCredential = lib.mkIf (secrets != [ ]) secrets;
+          User = "holo-orchestrator";
+          Restart = "always";
+          RestartSec = 2;
+          TimeoutStopSec = 30;
+          StateDirectory = "holo/orchestrator";
+          StateDirectoryMode = "0700";
+          CapabilityBoundingSet = "";
+          PrivateUsers = true;
+          RestrictAddressFamilies = "AF_INET AF_INET6 AF_UNIX";
+        }
+      ];
+    };
   };
 }

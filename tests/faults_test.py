@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from holo_infra import Container, Fleet, Forward, Host, Unit
+from holo_infra import Container, Fleet, Forward, Host, Services, Unit
 from holo_infra.allocate import Allocation, allocate
 from holo_infra.check import check_fleet
 from holo_infra.diagnostics import Diagnostic, dotted
@@ -68,6 +68,30 @@ def owners(diagnostic: Diagnostic) -> tuple[str, str]:
     other = re.search(r"hosts[.][a-z0-9._-]+[a-z0-9]", diagnostic.message)
     assert other, diagnostic
     return dotted(diagnostic.path), other[0]
+
+
+# One JetStream domain for hub and leaves.
+
+
+def test_every_server_of_a_fleet_has_a_domain_of_its_own() -> None:
+    hub = {"url": "nats://192.0.2.1:7422"}
+    leaf = Services.model_validate({"nats_server": {"hub": hub}})
+    agent = Services.model_validate({"host_agent": {"nats": {"hub": hub}}})
+    inside = {"a": Container(services=leaf), "b": Container(services=leaf)}
+    fleet = Fleet(
+        name="test",
+        hosts={"alpha": Host(services=agent, containers=inside), "beta": Host(services=leaf)},
+    )
+    files = systemd(fleets.lowered(fleet))
+    known = [
+        domain
+        for path, text in sorted(files.items())
+        if path.endswith(".conf")
+        for domain in re.findall(r'"domain":(?:"(\w+)"|\$HOLO_DOMAIN)', str(text))
+    ]
+    assert known == ["", "", "alpha", "beta"]  # containers of one class learn theirs
+    told = [str(files[f"systemd/alpha/containers/{name}/identity.env"]) for name in "ab"]
+    assert ["alpha_a" in told[0], "alpha_b" in told[1]] == [True, True]
 
 
 # Every container with the first one's numbers.

@@ -16,6 +16,7 @@ from holo_infra.model.services.host_agent import HostAgentOptions, HostNats
 from holo_infra.model.services.nats_server import (
     Account,
     Jetstream,
+    NatsServer,
     NatsServerOptions,
     User,
     Websocket,
@@ -40,7 +41,7 @@ FULL: dict[str, tuple[Module, Options]] = {
         NatsServerOptions(
             enable=True,
             caddy=Caddy(enable=True),
-            operator_file="/run/keys/operator.jwt",
+            hub=LeafHub(url="nats://192.0.2.1:7422", nkey_file="/run/keys/leaf.nk"),
             accounts={"HOLO": Account(users={"orch": User(password_file="/run/keys/orch")})},
         ),
     ),
@@ -219,7 +220,7 @@ def test_a_server_is_a_hub_or_a_leaf() -> None:
 def test_a_domain_that_is_given_is_taken() -> None:
     text = config(NatsServerOptions(enable=True, jetstream=Jetstream(domain="hub")))
     assert '"domain":"hub"' in text
-    assert "$HOLO_DOMAIN" in text  # the server's own name
+    assert '"server_name":"hub"' in text  # two of one name would not live beside each other
 
 
 def test_streams_are_on_the_disk_before_a_client_is_told_unless_the_user_says_otherwise() -> None:
@@ -237,7 +238,7 @@ def test_users_may_do_what_is_said_and_no_more() -> None:
             enable=True, accounts={"HOLO": Account(users={"host0": user, "b": User(nkey=key)})}
         )
     )
-    permissions = '{"allow_responses":true,"publish":["INVENTORY.host0.>"]}'
+    permissions = '{"allow_responses":true,"publish":{"allow":["INVENTORY.host0.>"]}}'
     folder = "../../../run/credentials/holo-nats-server.service"
     assert f'{{include "{folder}/password.HOLO.host0","permissions":{permissions}' in text
     assert f'{{"nkey":"{key}","permissions":{{}}}}' in text
@@ -261,6 +262,75 @@ def test_users_may_do_what_is_said_and_no_more() -> None:
 )
 def test_the_firewall_opens_what_is_asked_for(options: NatsServerOptions, ports: list[int]) -> None:
     assert alone.in_python(nats_server, options)["tcp"] == ports
+
+
+def test_an_operators_claim_is_a_secret_like_others() -> None:
+    made = alone.in_python(nats_server, NatsServerOptions(enable=True, operator_file="operator"))
+    service = made["units"]["holo-nats-server.service"]["Service"]
+    assert service["LoadCredential"] == ["operator:operator"]
+    folder = "/run/credentials/holo-nats-server.service"
+    assert f'"operator":"{folder}/operator"' in config(
+        NatsServerOptions(enable=True, operator_file="operator")
+    )
+
+
+def test_a_server_listens_on_its_ports_whatever_else_has_their_numbers() -> None:
+    assert NatsServer(port=4223).listens == ["127.0.0.1:4223", "0.0.0.0:7422"]
+    twice = NatsServer(websocket=Websocket(enable=True, port=4222)).listens
+    assert twice.count("127.0.0.1:4222") == 2  # which is told as a clash
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"x": "a}@"},
+        {"x": "@{A"},
+        {"x": ["@{A}@ "]},
+        {"x": {"y": "@{1}@"}},
+        {"@include": "/etc/passwd"},
+        {"x": {"@{k}@": 1}},
+        {'a"@{b': 1},
+    ],
+)
+def test_half_a_variable_is_refused(extra: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="extra_attrs"):
+        NatsServer(extra_attrs=extra)
+
+
+def test_a_variable_is_one_to_nats() -> None:
+    text = config(NatsServerOptions(enable=True, extra_attrs={"x": "@{HOME}@", "y": "$HOME"}))
+    assert '"x":$HOME,"y":"$HOME"' in text
+
+
+@pytest.mark.needs("nix")
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("nats-server = { enable = true; accounts.A.users.x = { }; }", "nkey or passwordFile"),
+        (
+            'nats-server = { enable = true; operatorFile = "/k"; accounts.A = { }; }',
+            "the operator's",
+        ),
+        ("orchestrator.enable = true", "urlFile, or clusterIdFile and passwordFile"),
+        ("holochain.enable = true", "passphrase"),
+    ],
+)
+def test_nixos_does_not_build_a_service_that_lacks_what_it_needs(
+    nix: Nix, nixpkgs: Path, settings: str, told: str
+) -> None:
+    modules = Path(__file__).parent.parent / "modules"
+    failed = nix.eval_json(f"""
+      let
+        nixpkgs = (import {nixpkgs}/flake.nix).outputs {{ self = null; }};
+        system = nixpkgs.lib.nixosSystem {{
+          system = "x86_64-linux";
+          modules = [ {modules} {{ holo.{settings}; }} ];
+        }};
+      in
+      map (a: a.message) (nixpkgs.lib.filter (a: !a.assertion) system.config.assertions)
+    """)
+    assert len(failed) == 1
+    assert told in failed[0]
 
 
 # Orchestrator and gateway.

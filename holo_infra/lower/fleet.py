@@ -90,7 +90,7 @@ def _host(
         of_container[name] = classes.of(container, numbers[name], host)
         egress.add(container.egress)
     settings: Settings = {"containers": containers} if containers else {}
-    settings |= _services(host.services)
+    settings |= _of_host(host.services, host_name)
     if hub is not None and "hub" in egress:
         settings["hub"] = hub
     if host.nameservers and "internet" in egress:
@@ -224,6 +224,19 @@ def _content(container: Container, numbers: ContainerNumbers) -> Holo:
     if not services:
         return Holo(units=units, forwarders=forwarders)
     return Holo.from_nix({"units": units, "forwarders": forwarders, **services})
+
+
+def _of_host(services: Services, host: str) -> Settings:
+    """The options of a host's services; a NATS server's domain is the host's name in the fleet.
+
+    A machine may be called otherwise, and two alike.
+    """
+    made = _services(services)
+    if services.nats_server is not None:
+        made["nats-server"].setdefault("jetstream", {}).setdefault("domain", host)
+    if services.host_agent is not None and services.host_agent.nats.hub.url is not None:
+        made["host-agent"]["nats"].setdefault("domain", host)
+    return made
 
 
 def _services(services: Services) -> Settings:

@@ -29,6 +29,7 @@ def caddy_config(name: str, caddy: Caddy, external_port: int, upstream: str) -> 
     internal: dict[str, Any] = {"module": "internal"}
     server = {
         "listen": [text(":", external_port)],
+        "protocols": ["h1", "h2"],  # h3 would listen on UDP too
         "automatic_https": {"disable_redirects": True},
         "tls_connection_policies": [{"default_sni": caddy.server_name}],
         "routes": [

@@ -13,6 +13,7 @@ from holo_infra.services.nats_server import (
     jetstream_config,
     leafnode_remote,
     nats_text,
+    server_name,
     server_unit,
 )
 from nixgen import (
@@ -62,7 +63,7 @@ def _leaf_config(nats: HostNats) -> dict[str, Any]:
     return {
         "host": nats.listen_host,
         "port": nats.listen_port,
-        "server_name": "@{HOLO_DOMAIN}@",
+        "server_name": server_name(nats.domain),
         "max_payload": MAX_PAYLOAD,
         "jetstream": jetstream_config(nats.domain, nats.store_dir, None),
         "leafnodes": {"remotes": [leafnode_remote(LEAF, nats.hub)]},

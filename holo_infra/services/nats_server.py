@@ -80,6 +80,18 @@ def nats_server(cfg: NatsServerOptions) -> dict[str, Any]:
     )
     server = server_unit(UNIT, cfg.package, cfg.jetstream.store_dir, config, secrets)
     return {
+        "assertions": [
+            {
+                "assertion": any_(not_(cfg.enable), _unknown(cfg) == []),
+                "message": "holo.nats-server.accounts: a user needs nkey or passwordFile",
+            },
+            {
+                "assertion": any_(
+                    not_(cfg.enable), not_(given(cfg.operator_file)), cfg.accounts == {}
+                ),
+                "message": "holo.nats-server: with operatorFile, accounts are the operator's",
+            },
+        ],
         "environment": {
             "etc": merge(
                 only_if(cfg.enable, config_file(f"{UNIT}.conf", config)),
@@ -141,11 +153,16 @@ def server_unit(
     )
 
 
+def server_name(domain: str | None) -> str:
+    """What a server is called: like its domain, which is by default known when it starts."""
+    return coalesce(domain, "@{HOLO_DOMAIN}@")
+
+
 def jetstream_config(domain: str | None, store_dir: str, max_storage: str | None) -> dict[str, Any]:
     """The configuration of streams. What a client was told is stored, is on the disk."""
     return without_nulls(
         {
-            "domain": coalesce(domain, "@{HOLO_DOMAIN}@"),
+            "domain": server_name(domain),
             "store_dir": store_dir,
             "max_file_store": max_storage,
             "sync_interval": "always",  # else it is told two minutes before
@@ -163,6 +180,7 @@ def leafnode_remote(unit_name: str, hub: LeafHub) -> dict[str, Any]:
             ),
             "@include": if_(_shows_key(hub), text(_included(unit_name), "hub.nk"), None),
             "tls": if_(hub.tls_insecure, {"insecure": True}, None),
+            "account": hub.account,
         },
     )
 
@@ -189,11 +207,17 @@ def _config(cfg: NatsServerOptions) -> dict[str, Any]:
     with_operator = given(cfg.operator_file)
     jetstream = cfg.jetstream
     streams = jetstream_config(jetstream.domain, jetstream.store_dir, jetstream.max_storage)
+    own = named("systemAccount", coalesce(cfg.system_account, "$SYS"))
+
+    def account_of(name: str, account: Account) -> dict[str, Any]:
+        return _account(name, account, is_own=name == own)
+
     base = without_nulls(
         {
             "host": cfg.host,
             "port": cfg.port,
-            "server_name": "@{HOLO_DOMAIN}@",
+            # Two of one name on a machine would throw each other out at the hub.
+            "server_name": if_(jetstream.enable, server_name(jetstream.domain), None),
             "max_payload": MAX_PAYLOAD,
             "http": if_(
                 given(cfg.monitor_port), text("127.0.0.1:", coalesce(cfg.monitor_port, 0)), None
@@ -201,7 +225,7 @@ def _config(cfg: NatsServerOptions) -> dict[str, Any]:
             "jetstream": if_(jetstream.enable, streams, None),
             "leafnodes": if_(is_hub, hub, leaf),
             "websocket": if_(any_(cfg.websocket.enable, cfg.caddy.enable), websocket, None),
-            "accounts": if_(cfg.accounts != {}, map_values(cfg.accounts, _account), None),
+            "accounts": if_(cfg.accounts != {}, map_values(cfg.accounts, account_of), None),
             "no_auth_user": cfg.no_auth_user,
             "operator": if_(with_operator, credential(UNIT, "operator"), None),
             "system_account": cfg.system_account,
@@ -216,11 +240,11 @@ def _config(cfg: NatsServerOptions) -> dict[str, Any]:
     return recursive_update(base, cfg.extra_attrs)
 
 
-def _account(name: str, account: Account) -> dict[str, Any]:
+def _account(name: str, account: Account, *, is_own: bool) -> dict[str, Any]:
+    """An account; that of the server itself may have no streams."""
     users = map_items(account.users, lambda user, of: _user(name, user, of))
-    return without_nulls(
-        {"jetstream": if_(account.jetstream, "enabled", None), "users": users},
-    )
+    streams = all_(account.jetstream, not_(is_own))
+    return without_nulls({"jetstream": if_(streams, "enabled", None), "users": users})
 
 
 def _user(account: str, name: str, user: User) -> dict[str, Any]:
@@ -234,12 +258,41 @@ def _user(account: str, name: str, user: User) -> dict[str, Any]:
             ),
             "permissions": without_nulls(
                 {
-                    "publish": user.publish,
-                    "subscribe": user.subscribe,
+                    "publish": _allowed(user.publish),
+                    "subscribe": _allowed(user.subscribe),
                     "allow_responses": if_(user.allow_responses, user.allow_responses, None),
                 },
             ),
         },
+    )
+
+
+def _allowed(subjects: list[str] | None) -> dict[str, Any] | None:
+    """What is allowed; to NATS an empty list would be no restriction."""
+    listed = coalesce(subjects, [])
+    nothing: dict[str, Any] | None = {"deny": [">"]}
+    return if_(given(subjects), if_(listed == [], nothing, {"allow": listed}), None)
+
+
+def _unknown(cfg: NatsServerOptions) -> list[str]:
+    """Users whom everyone may claim to be."""
+    return flatten(
+        map_items(
+            cfg.accounts,
+            lambda _, account: flatten(
+                map_items(
+                    account.users,
+                    lambda name, user: when(
+                        all_(
+                            not_(given(user.nkey)),
+                            not_(given(user.password_file)),
+                            name != coalesce(cfg.no_auth_user, ""),
+                        ),
+                        name,
+                    ),
+                ),
+            ),
+        ),
     )
 
 

@@ -7,7 +7,19 @@ from typing import Any
 from holo_infra.model.services.orchestrator import Mongo, OrchestratorOptions
 from holo_infra.services.files import credential
 from holo_infra.services.programs import hub_arguments, hub_secrets, program_unit
-from nixgen import concat, define, given, if_, if_given, named, only_if, text
+from nixgen import (
+    all_,
+    any_,
+    concat,
+    define,
+    given,
+    if_,
+    if_given,
+    named,
+    not_,
+    only_if,
+    text,
+)
 
 UNIT = "holo-orchestrator"
 
@@ -25,7 +37,19 @@ def orchestrator(cfg: OrchestratorOptions) -> dict[str, Any]:
         arguments=arguments,
         secrets=secrets,
     )
-    return {"systemd": {"services": {UNIT: only_if(cfg.enable, made)}}}
+    mongo = cfg.mongo
+    by_parts = all_(given(mongo.cluster_id_file), given(mongo.password_file))
+    return {
+        "assertions": [
+            {
+                "assertion": any_(not_(cfg.enable), given(mongo.url_file), by_parts),
+                "message": (
+                    "holo.orchestrator.mongo: give urlFile, or clusterIdFile and passwordFile"
+                ),
+            },
+        ],
+        "systemd": {"services": {UNIT: only_if(cfg.enable, made)}},
+    }
 
 
 def _arguments(mongo: Mongo) -> list[str]:

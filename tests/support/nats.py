@@ -94,15 +94,20 @@ def made(options: NatsServer) -> Made:
     return Made(text, [one.partition(":")[0] for one in service.get("LoadCredential", [])])
 
 
-def tried(text: str, root: Path) -> subprocess.CompletedProcess[str]:
-    """What the server says of a configuration, in place below a root."""
+def placed(text: str, root: Path) -> Path:
+    """A configuration below a root, and all that it names there."""
     file = root / "etc/holo/services/holo-nats-server.conf"
     file.parent.mkdir(parents=True, exist_ok=True)
     for folder in ("/run/credentials/", "/var/lib/"):
         text = text.replace(f'"{folder}', f'"{root}{folder}')
     file.write_text(text)
+    return file
+
+
+def tried(text: str, root: Path) -> subprocess.CompletedProcess[str]:
+    """What the server says of a configuration, in place below a root."""
     return subprocess.run(
-        [SERVER, "-t", "-c", file],
+        [SERVER, "-t", "-c", placed(text, root)],
         capture_output=True,
         text=True,
         check=False,

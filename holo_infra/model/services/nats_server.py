@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import re
+from typing import Annotated, Any
+
+from pydantic import field_validator
 
 from holo_infra.model.names import IPv4, Port, SecretFile
-from holo_infra.model.services.base import Caddy, Enable, LeafHub, ServiceOptions, UnprivilegedPort
+from holo_infra.model.services.base import (
+    AccountName,
+    Caddy,
+    Enable,
+    LeafHub,
+    ServiceOptions,
+    UnprivilegedPort,
+)
 from nixgen import JsonObject, PackageName, matching
 
 UserName = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_.@-]{0,99}")]
 """A user of a NATS server."""
-AccountName = Annotated[str, matching("[A-Za-z0-9_$][A-Za-z0-9_-]{0,99}")]
-"""An account of a NATS server: subjects of one are not seen in another."""
 UserKey = Annotated[str, matching("U[A-Z2-7]{55}")]
 """The public half of a user's nkey."""
 AccountKey = Annotated[str, matching("A[A-Z2-7]{55}")]
@@ -28,8 +36,31 @@ Domain = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
 """A JetStream domain: what `$JS.<domain>.API` addresses."""
 StorageSize = Annotated[str, matching("[1-9][0-9]{0,9}[KMGT]")]
 """Bytes with K, M, G, T: multiples of 1024."""
-StateFolder = Annotated[str, matching("/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")]
-"""A folder below /var/lib, which systemd makes for the service."""
+StateFolder = Annotated[str, matching("/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)+")]
+"""A folder two levels or more below /var/lib, which systemd makes for the service."""
+
+
+_VARIABLE = re.compile("@{[A-Za-z_][A-Za-z0-9_]*}@")
+
+
+def check_marks(value: object) -> None:
+    """Raises ValueError for data that is not what it says once NATS's variables are put in."""
+    match value:
+        case str() if ("@{" in value or "}@" in value) and not _VARIABLE.fullmatch(value):
+            message = f"{value!r} holds a part of a variable: write `@{{NAME}}@`, and nothing else"
+            raise ValueError(message)
+        case list():
+            for item in value:
+                check_marks(item)
+        case dict():
+            for name, item in value.items():
+                if name.startswith("@"):
+                    message = f"no setting of NATS begins with @: {name!r}"
+                    raise ValueError(message)
+                check_marks(name)
+                check_marks(item)
+        case _:
+            pass
 
 
 class Jetstream(ServiceOptions):
@@ -151,20 +182,26 @@ class NatsServer(ServiceOptions):
 
     extra_attrs: JsonObject = {}
     """More of the server's configuration, which takes the place of ours. A text `@{NAME}@` is the
-    variable `$NAME` of NATS."""
+    variable `$NAME` of NATS; no other text can hold `@{` or `}@`, and no name begins with `@`."""
+
+    @field_validator("extra_attrs")
+    @classmethod
+    def _marks_are_whole(cls, values: dict[str, Any]) -> dict[str, Any]:
+        check_marks(values)
+        return values
 
     @property
     def listens(self) -> list[str]:
         """What the server and its proxy listen on."""
         websocket, caddy = self.websocket, self.caddy.enable
-        found = {
-            f"{self.host}:{self.port}": True,
-            f"{self.leafnode_host}:{self.leafnode_port}": self.hub.url is None,
-            f"127.0.0.1:{self.monitor_port}": self.monitor_port is not None,
-            f"{websocket.host}:{websocket.port}": websocket.enable or caddy,
-            f"0.0.0.0:{websocket.external_port}": caddy,
-        }
-        return [listener for listener, is_used in found.items() if is_used]
+        found = [
+            (f"{self.host}:{self.port}", True),
+            (f"{self.leafnode_host}:{self.leafnode_port}", self.hub.url is None),
+            (f"127.0.0.1:{self.monitor_port}", self.monitor_port is not None),
+            (f"{websocket.host}:{websocket.port}", websocket.enable or caddy),
+            (f"0.0.0.0:{websocket.external_port}", caddy),
+        ]
+        return [listener for listener, is_used in found if is_used]
 
     @property
     def secret_files(self) -> dict[str, str]:
