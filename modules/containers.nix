@@ -53,7 +53,7 @@ in
             description = "The container's address on its /30.";
           };
           domain = lib.mkOption {
-            type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9][A-Za-z0-9_-]{0,99}");
+            type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9][A-Za-z0-9_-]{0,126}");
             default = null;
             description = ''
               The JetStream domain of a NATS server in it, which it learns as `HOLO_DOMAIN`;

@@ -14,7 +14,7 @@ let
   ipv4 =
     lib.types.strMatching "((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
   secretFile =
-    lib.types.strMatching "[A-Za-z_][A-Za-z0-9_.-]{0,199}|/(n|ni|[A-Za-mo-z0-9_+@~-][A-Za-z0-9._+@~-]*|n[A-Za-hj-z0-9._+@~-][A-Za-z0-9._+@~-]*|ni[A-Za-wyz0-9._+@~-][A-Za-z0-9._+@~-]*|nix[A-Za-z0-9._+@~-]+)(/[A-Za-z0-9_+@~-][A-Za-z0-9._+@~-]*)*";
+    lib.types.strMatching "[A-Za-z_][A-Za-z0-9_.-]{0,199}|/([A-Za-mo-oq-z0-9_+@~-][A-Za-z0-9._+@~-]*|n([A-Za-hj-z0-9._+@~-][A-Za-z0-9._+@~-]*)?|ni([A-Za-wy-z0-9._+@~-][A-Za-z0-9._+@~-]*)?|nix[A-Za-z0-9._+@~-]+|p([A-Za-qs-z0-9._+@~-][A-Za-z0-9._+@~-]*)?|pr([A-Za-np-z0-9._+@~-][A-Za-z0-9._+@~-]*)?|pro([A-Za-bd-z0-9._+@~-][A-Za-z0-9._+@~-]*)?|proc[A-Za-z0-9._+@~-]+)(/[A-Za-z0-9_+@~-][A-Za-z0-9._+@~-]*)*";
   joined = cfg.enable && cfg.nats.hub.url != null;
   leaf = lib.replaceStrings [ "\"@{" "}@\"" "\"@include\":" ] [
     "$"
@@ -151,7 +151,7 @@ in
         description = "Where the leaf server stores streams.";
       };
       domain = lib.mkOption {
-        type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9][A-Za-z0-9_-]{0,99}");
+        type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9][A-Za-z0-9_-]{0,126}");
         default = null;
         description = "The leaf server's JetStream domain, by default the machine's name.";
       };
@@ -177,8 +177,8 @@ in
           type = lib.types.nullOr (lib.types.strMatching "[A-Za-z0-9_$][A-Za-z0-9_-]{0,99}");
           default = null;
           description = ''
-            The account of the leaf that is joined to the hub's; by default the one that all
-            users share who are in none of `accounts`.
+            The account whose users are joined to the hub; by default that of servers
+            without accounts, `$G`.
           '';
         };
         nkeyFile = lib.mkOption {

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from pydantic import BaseModel, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
 from nixgen import literals
 from nixgen.errors import RefusedValueError
 
 MAX_TEXT = 65536
 """Bytes of one value: below what the kernel takes as one argument, and systemd as one line."""
+
+NAMES_OF_NIX = frozenset({"_type", "outPath", "__toString", "__functor"})
+"""Names of attributes by which Nix takes a set for a condition, a text or a function.
+
+Python refuses them wherever a user gives the names. Modules leave them alone: in Nix by hand they
+may be meant, and `lib.mkIf` has done its work before a module could see its `_type`.
+"""
 
 
 def check_text(value: str) -> str:
@@ -29,6 +39,44 @@ def check_text(value: str) -> str:
 def _is_noncharacter(character: str) -> bool:
     code = ord(character)
     return 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE  # noqa: PLR2004 - Unicode's own
+
+
+def check_name(name: str) -> str:
+    """Refuses the names of NAMES_OF_NIX."""
+    if name in NAMES_OF_NIX:
+        message = f"Nix gives the name {name!r} a meaning of its own"
+        raise ValueError(message)
+    return name
+
+
+def _check_keys(schema: Any) -> None:
+    """Puts the check at the keys of each mapping; at parts that are models it stands already."""
+    match schema:
+        case {"type": "dict", "keys_schema": keys}:
+            if keys.get("function", {}).get("function") is not check_name:
+                schema["keys_schema"] = core_schema.no_info_after_validator_function(
+                    check_name, keys
+                )
+            _check_keys(schema.get("values_schema"))
+        case dict():
+            for part in schema.values():
+                _check_keys(part)
+        case list() | tuple():
+            for part in schema:
+                _check_keys(part)
+
+
+class CheckedNames(BaseModel):
+    """Base of models whose mappings become attribute sets: their keys pass `check_name`."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: type[BaseModel], handler: GetCoreSchemaHandler, /
+    ) -> CoreSchema:
+        """The model's schema, with the check at the keys of each mapping."""
+        schema = handler(source)
+        _check_keys(schema)
+        return schema
 
 
 def check_data(value: Any) -> Any:
@@ -58,7 +106,7 @@ def _key(name: Any) -> str:
     if not isinstance(name, str):
         message = f"names are text, not {name!r}: put them in quotes"
         raise ValueError(message)  # noqa: TRY004 - pydantic tells ValueError to the user
-    return name
+    return check_name(name)
 
 
 def _check_integer(value: int) -> int:

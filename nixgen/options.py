@@ -16,6 +16,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from nixgen import literals, types
+from nixgen.checks import CheckedNames
 from nixgen.errors import DefinitionError
 from nixgen.evaluator import evaluate
 from nixgen.nodes import (
@@ -38,7 +39,7 @@ from nixgen.printer import print_expression
 from nixgen.views import View, lift, node, variable
 
 
-class Options(BaseModel):
+class Options(CheckedNames):
     """Base of models that declare options: frozen, strict, named in camelCase in Nix."""
 
     model_config = ConfigDict(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 import pytest
 from pydantic import BaseModel, Field, ValidationError, create_model
 
+from holo_infra.model.fleet import Fleet
+from holo_infra.model.options import Holo
+from holo_infra.source.fields import bare, is_model
 from nixgen import (
     DefinitionError,
+    JsonObject,
     MergeConflictError,
     Options,
     Text,
+    checks,
     choose,
     concat,
     default,
@@ -347,6 +352,83 @@ def test_a_field_without_option_type_is_refused(annotation: Any, message: str) -
     model = type("Bad", (Options,), {"__annotations__": {"field": annotation}, "__module__": "x"})
     with pytest.raises(DefinitionError, match=message):
         declarations(model, "config", "x")
+
+
+class Shelf(Options):
+    """Mappings at every depth."""
+
+    things: dict[Annotated[str, matching("[A-Za-z_]+")], Text] = {}
+    """Text by names."""
+    nested: dict[
+        Annotated[str, matching("[a-z]+")], dict[Annotated[str, matching("[A-Za-z_]+")], bool]
+    ] = {}
+    """Mappings by names."""
+    listed: list[dict[Annotated[str, matching("[A-Za-z_]+")], bool]] | None = None
+    """A list of mappings."""
+    data: JsonObject = {}
+    """Anything."""
+
+
+class Cupboard(Options):
+    """A part that holds others."""
+
+    shelves: dict[Annotated[str, matching("[a-z]+")], Shelf] = {}
+    """Shelves by names."""
+
+
+@pytest.mark.parametrize("name", sorted(checks.NAMES_OF_NIX))
+@pytest.mark.parametrize(
+    ("shelf", "place"),
+    [
+        (lambda name: {"things": {"a": "b", name: "c"}}, ("things", "NAME", "[key]")),
+        (lambda name: {"nested": {"a": {name: True}}}, ("nested", "a", "NAME", "[key]")),
+        (lambda name: {"listed": [{}, {name: True}]}, ("listed", 1, "NAME", "[key]")),
+        (lambda name: {"data": {name: "if"}}, ("data", "NAME", "[key]")),
+        (lambda name: {"data": {"a": [1, [{"b": {name: "/a"}}]]}}, ("data",)),
+    ],
+)
+def test_a_name_that_nix_reads_is_refused_at_every_depth(
+    shelf: Callable[[str], Any], place: tuple[str | int, ...], name: str
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        Cupboard.model_validate({"shelves": {"top": shelf(name)}})
+    (error,) = raised.value.errors()
+    assert error["msg"] == f"Value error, Nix gives the name '{name}' a meaning of its own"
+    expected = (name if part == "NAME" else part for part in place)
+    assert error["loc"] == ("shelves", "top", *expected)
+
+
+def test_what_only_looks_like_such_a_name_is_taken() -> None:
+    given: Any = {"things": {"outpath": "outPath", "type": "_type"}, "data": {"a": "__toString"}}
+    assert Shelf(**given).model_dump(exclude_defaults=True) == given
+
+
+def models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """A model and those of its parts."""
+    yield model
+    for field in model.model_fields.values():
+        annotation = bare(field.annotation)
+        while not is_model(annotation) and get_args(annotation):
+            annotation = bare(get_args(annotation)[-1])
+        if is_model(annotation):
+            yield from models(annotation)
+
+
+@pytest.mark.parametrize("root", [Fleet, Holo])
+def test_no_mapping_of_a_fleet_or_its_options_takes_a_name_that_nix_reads(
+    root: type[BaseModel],
+) -> None:
+    mappings = 0
+    for model in models(root):
+        for name, field in model.model_fields.items():
+            if get_origin(bare(field.annotation)) is not dict:
+                continue
+            mappings += 1
+            with pytest.raises(ValidationError) as raised:
+                model.model_validate({name: dict.fromkeys(checks.NAMES_OF_NIX)})
+            told = {error["loc"][1:] for error in raised.value.errors()}
+            assert told >= {(key, "[key]") for key in checks.NAMES_OF_NIX}, (model, name)
+    assert mappings > 10
 
 
 def test_an_option_without_description_is_refused() -> None:

@@ -17,6 +17,7 @@ from holo_infra.diagnostics.report import report
 from holo_infra.model.fleet import Fleet
 from holo_infra.source import Source, load, yaml
 from holo_infra.source.forms import forms
+from nixgen.checks import NAMES_OF_NIX
 
 CONTAINER = "name: a\nhosts:\n  alpha:\n    containers:\n      web0:\n"
 UNIT = f"{CONTAINER}        units:\n          web:\n"
@@ -300,6 +301,48 @@ MISTAKES: dict[str, tuple[str | bytes, str]] = {
         ),
     ),
 }
+
+
+NAMED_BY_NIX = """name: a
+hosts:
+  alpha:
+    services:
+      nats_server:
+        accounts:
+          {name}: {{}}
+        extra_attrs:
+          a: [{{b: {{{name}: if}}}}]
+    containers:
+      web0:
+        secrets: {{{name}: /x}}
+        services:
+          hc_http_gw: {{allowed_fns_per_app_id: {{{name}: "*"}}}}
+          holochain: {{conductor_config_overrides: {{{name}: 1}}}}
+        units:
+          web:
+            exec_start: [sh]
+            environment:
+              LEVEL: info
+              {name}: x
+"""
+
+
+@pytest.mark.parametrize("name", sorted(NAMES_OF_NIX))
+def test_a_name_that_nix_reads_is_told_where_it_is_written(tmp_path: Path, name: str) -> None:
+    web0 = "hosts.alpha.containers.web0"
+    gateway = f"{web0}.services.hc_http_gw.allowed_fns_per_app_id"
+    conductor = f"{web0}.services.holochain.conductor_config_overrides"
+    places = {
+        "7:11": f"hosts.alpha.services.nats_server.accounts.{name}",
+        "8:9": "hosts.alpha.services.nats_server.extra_attrs",
+        "12:19": f"{web0}.secrets.{name}",
+        "14:49": f"{gateway}.{name}",
+        "15:52": f"{conductor}.{name}",
+        "21:15": f"{web0}.units.web.environment.{name}",
+    }
+    source = read(tmp_path, NAMED_BY_NIX.format(name=name))
+    said = f"Nix gives the name '{name}' a meaning of its own | take another name"
+    assert sorted(told(source)) == sorted(f"{at} HI017 {f}: {said}" for at, f in places.items())
 
 
 class PythonYaml(yaml._Python):
@@ -617,8 +660,10 @@ SERVICES = f"""{IMPORTS}
 conductor = Holochain(conductor_config_overrides={{"a": {{"b": [1]}}}})
 users = {{"u": {{"password_file": "u", "publish": ["x"]}}}}
 server = NatsServer(accounts={{"A": {{"users": users}}}}, extra_attrs={{"a": {{}}}})
-web0 = Container(services=Services(holochain=conductor))
-alpha = Host(containers={{"web0": web0}}, services=Services(nats_server=server))
+gateway = HcHttpGw(allowed_fns_per_app_id={{"app": "*"}})
+web0 = Container(services=Services(holochain=conductor), secrets={{"a": "/a"}})
+services = Services(nats_server=server, hc_http_gw=gateway)
+alpha = Host(containers={{"web0": web0}}, services=services)
 fleet = Fleet(name="a", hosts={{"alpha": alpha}})
 overrides, attrs = conductor.conductor_config_overrides, server.extra_attrs
 account = server.accounts["A"]
@@ -633,10 +678,30 @@ CHANGES = {
         "5:10 HI017 hosts.alpha.services.nats_server.extra_attrs: set is nothing that JSON knows"
         " | use null, true, false, whole numbers, text, lists and mappings of these"
     ),
+    'attrs["a"]["_type"] = "if"': (
+        "5:10 HI017 hosts.alpha.services.nats_server.extra_attrs: Nix gives the name '_type' a"
+        " meaning of its own | take another name"
+    ),
+    'server.accounts["outPath"] = account': (
+        "5:10 HI017 hosts.alpha.services.nats_server.accounts.outPath: Nix gives the name"
+        " 'outPath' a meaning of its own | take another name"
+    ),
+    'account.users["outPath"] = account.users["u"]': (
+        "5:10 HI017 hosts.alpha.services.nats_server.accounts.A.users.outPath: Nix gives the name"
+        " 'outPath' a meaning of its own | take another name"
+    ),
+    'gateway.allowed_fns_per_app_id["__functor"] = "*"': (
+        "6:11 HI017 hosts.alpha.services.hc_http_gw.allowed_fns_per_app_id.__functor: Nix gives the"
+        " name '__functor' a meaning of its own | take another name"
+    ),
+    'web0.secrets["outPath"] = "/x"': (
+        "7:8 HI017 hosts.alpha.containers.web0.secrets.outPath: Nix gives the name 'outPath' a"
+        " meaning of its own | take another name"
+    ),
     'account.users["u"].publish.append("a b c")': (
         "5:10 HI013 hosts.alpha.services.nats_server.accounts.A.users.u.publish.1:"
         " 'a b c' is not a subject | a subject: words with dots between, `*` for one, `>` last,"
-        " as in WORKLOAD.*.update; write a-b-c"
+        " as in WORKLOAD.*.update"
     ),
     'account.users["v"] = 3': (
         "5:10 HI012 hosts.alpha.services.nats_server.accounts.A.users.v: must be a mapping,"

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from holo_infra.allocate.scope import SHARED
+from holo_infra.check.folders import check_folders
+from holo_infra.check.nats import Streams, check_agent, check_domains, check_server, streams
 from holo_infra.check.paths import is_below, normal
+from holo_infra.check.reached import authority, check_certificate, check_reach, is_loopback
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
-from holo_infra.model.fleet import Container, Fleet
+from holo_infra.model.fleet import Container, Fleet, Host
 from holo_infra.model.services import (
     NO_SERVICES,
     Gateway,
     HcHttpGw,
     Holochain,
+    HostAgent,
     NatsServer,
     Orchestrator,
     ServiceOptions,
     Services,
 )
+from holo_infra.model.services.versions import Version
 
 UNITS: Mapping[str, tuple[str, ...]] = {
     "nats_server": ("holo-nats-server", "holo-nats-server-caddy"),
@@ -40,23 +43,37 @@ STATE = "/var/lib"
 def check_services(fleet: Fleet) -> Iterator[Diagnostic]:
     """What is wrong with the services of hosts and containers, listeners and units apart."""
     hub = fleet.hosts[fleet.hub].address if fleet.hub in fleet.hosts else None
-    servers: list[_Server] = []
+    servers: list[Streams] = []
     for name, host in fleet.hosts.items():
         path: FieldPath = ("hosts", name)
         if host.services is not NO_SERVICES:
-            yield from _services((*path, "services"), host.services)
-            servers += _servers((*path, "services"), host.services, name)
+            where = (*path, "services")
+            yield from _services(where, host.services, None)
+            yield from check_folders(where, host.services, _kept(path, host))
+            servers += streams(where, host.services, name)
         for container_name, container in host.containers.items():
             if (services := container.services) is NO_SERVICES:
                 continue
             where = (*path, "containers", container_name, "services")
-            yield from _services(where, services)
+            yield from _services(where, services, container)
+            yield from check_folders(where, services, {})
             for key, service in services.present():
                 yield from _secrets((*where, key), service, container)
-            if services.holochain is not None and container.network != SHARED:
-                yield from _out_of_reach((*where, "holochain"), services.holochain, container, hub)
-            servers += _servers(where, services, f"{name}_{container_name}")
-    yield from _domains(servers)
+            if container.network != SHARED:
+                yield from check_reach(where, services, container, hub)
+            servers += streams(where, services, f"{name}_{container_name}")
+        if host.platform == "systemd":
+            yield from _programs(path, host)
+    yield from check_domains(servers)
+
+
+def _kept(path: FieldPath, host: Host) -> dict[FieldPath, str]:
+    """The folders of a host that its containers say they keep their state in."""
+    return {
+        (*path, "containers", name): container.state
+        for name, container in host.containers.items()
+        if container.state is not None
+    }
 
 
 def names_of(service: str) -> tuple[str, ...]:
@@ -68,8 +85,10 @@ def names_of(service: str) -> tuple[str, ...]:
     return (*UNITS[service], *(u.removeprefix("holo-") for u in users if u.startswith("holo-")))
 
 
-def _services(path: FieldPath, services: Services) -> Iterator[Diagnostic]:
-    """What is wrong with the services of one place, wherever that is."""
+def _services(
+    path: FieldPath, services: Services, container: Container | None
+) -> Iterator[Diagnostic]:
+    """What is wrong with the services of a host or container."""
     for key, service in services.present():
         where = (*path, key)
         match service:
@@ -80,10 +99,12 @@ def _services(path: FieldPath, services: Services) -> Iterator[Diagnostic]:
             case Orchestrator():
                 yield from _database(where, service)
             case NatsServer():
-                yield from _certificate(where, service)
-                yield from _accounts(where, service)
+                yield from check_certificate(where, service, container)
+                yield from check_server(where, service)
+            case HostAgent():
+                yield from check_agent(where, service)
             case Gateway():
-                yield from _certificate(where, service)
+                yield from check_certificate(where, service, container)
             case HcHttpGw():
                 yield from _conductors_gateway(where, service, services.holochain)
             case _:
@@ -98,52 +119,6 @@ def _database(path: FieldPath, orchestrator: Orchestrator) -> Iterator[Diagnosti
         yield Diagnostic("HI226", (*path, "mongo"), message, hint)
 
 
-def _accounts(path: FieldPath, server: NatsServer) -> Iterator[Diagnostic]:
-    if server.operator_file is not None:
-        if server.accounts:
-            message = "with an operator, accounts come as JWTs that it has signed"
-            hint = "leave out accounts, or operator_file"
-            yield Diagnostic("HI227", (*path, "accounts"), message, hint)
-        return
-    yield from _named(path, server)
-    for account_name, account in server.accounts.items():
-        for name, user in account.users.items():
-            is_known = user.nkey is not None or user.password_file is not None
-            if not is_known and name != server.no_auth_user:
-                where = (*path, "accounts", account_name, "users", name)
-                message = f"whoever calls itself {name} is this user"
-                hint = "give nkey or password_file, or name it in no_auth_user"
-                yield Diagnostic("HI226", where, message, hint)
-
-
-def _named(path: FieldPath, server: NatsServer) -> Iterator[Diagnostic]:
-    """Names that NATS would not know, or know twice: it would not start."""
-    owners: dict[str, str] = {}
-    for account_name, account in server.accounts.items():
-        for name in (name for name, user in account.users.items() if user.nkey is None):
-            if (other := owners.setdefault(name, account_name)) != account_name:
-                where = (*path, "accounts", account_name, "users", name)
-                message = f"account {other} has a user {name} too"
-                yield Diagnostic("HI232", where, message, "give one of the two another name")
-    users = {name for account in server.accounts.values() for name in account.users}
-    if server.no_auth_user is not None and server.no_auth_user not in users:
-        message = f"no account has a user {server.no_auth_user}"
-        hint = f"users: {', '.join(sorted(users)) or 'none'}"
-        yield Diagnostic("HI232", (*path, "no_auth_user"), message, hint)
-    if server.system_account not in {None, "$SYS", *server.accounts}:
-        message = f"there is no account {server.system_account}"
-        hint = f"accounts: {', '.join(sorted(server.accounts)) or 'none'}"
-        yield Diagnostic("HI232", (*path, "system_account"), message, hint)
-
-
-def _certificate(path: FieldPath, service: NatsServer | Gateway) -> Iterator[Diagnostic]:
-    caddy = service.caddy
-    if caddy.enable and caddy.issuer == "acme" and caddy.server_name == "localhost":
-        message = "Let's Encrypt gives no certificate for localhost"
-        hint = "give server_name, or issuer internal"
-        yield Diagnostic("HI231", (*path, "caddy", "server_name"), message, hint)
-
-
 def _conductors_gateway(
     path: FieldPath, gateway: HcHttpGw, conductor: Holochain | None
 ) -> Iterator[Diagnostic]:
@@ -152,9 +127,9 @@ def _conductors_gateway(
             message = f"the gateway does not start: {app} has no functions that may be called"
             hint = "add it to allowed_fns_per_app_id, or leave it out"
             yield Diagnostic("HI229", (*path, "allowed_app_ids", position), message, hint)
-    host, asked = _authority(gateway.admin_websocket_url)
+    host, asked = authority(gateway.admin_websocket_url)
     port = None if conductor is None else conductor.admin_websocket_port
-    if port is not None and _is_loopback(host) and asked != port:
+    if port is not None and is_loopback(host) and asked != port:
         message = f"the conductor beside it has its admin interface on port {port}"
         hint = f"write ws://127.0.0.1:{port}"
         yield Diagnostic("HI229", (*path, "admin_websocket_url"), message, hint)
@@ -185,66 +160,29 @@ def _way(field: str) -> FieldPath:
     return (*parts,)
 
 
-def _out_of_reach(
-    path: FieldPath, conductor: Holochain, container: Container, hub: str | None
-) -> Iterator[Diagnostic]:
-    """Tells of a conductor that does not get to where it finds its peers."""
-    if container.egress == "internet" or (container.egress == "hub" and hub is None):
-        return  # of a hub that is missing other checks tell
-    has_peers = bool(container.allowed_peers) or not container.isolated
-    for field in ("bootstrap_service_url", "webrtc_transport_pool_signal_url"):
-        url = getattr(conductor, field)
-        host, _ = _authority(url)
-        at_peer = has_peers and host[:1].isdecimal()
-        if not (_is_loopback(host) or at_peer or (container.egress == "hub" and host == hub)):
-            message = f"{url} cannot be reached: the container's egress is {container.egress}"
-            hint = "give the container egress internet, or the conductor a service at the hub"
-            yield Diagnostic("HI230", (*path, field), message, hint)
-            return
+def _programs(path: FieldPath, host: Host) -> Iterator[Diagnostic]:
+    """Tells of programs that are two on machines with Nix, and one on others."""
+    places = {name: container.services for name, container in host.containers.items()}
+    seen: dict[str, tuple[FieldPath, tuple[str, str]]] = {}
+    for name, services in (("", host.services), *places.items()):
+        where: FieldPath = (*path, "containers", name) if name else path
+        for key, kind in _kinds(services):
+            place = (*where, "services", key)
+            other, of_other = seen.setdefault(key, (place, kind))
+            if kind != of_other:
+                field = "version" if kind[0] != of_other[0] else "package"
+                program = f"/usr/bin/{UNITS[key][0]}"
+                message = f"without Nix it runs {program}, as {dotted(other)} does"
+                hint = f"give both one {field}, or the host platform nixos"
+                yield Diagnostic("HI233", (*place, field), message, hint)
 
 
-def _authority(url: str) -> tuple[str, int | None]:
-    """Host and port of a URL; empty where it has none that can be read."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        return "", None
-    return host, port or (443 if parts.scheme in {"wss", "https"} else 80)
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
-
-
-class _Server(NamedTuple):
-    """A NATS server with streams."""
-
-    path: FieldPath
-    field: tuple[str, ...]
-    domain: str
-    is_leaf: bool
-
-
-def _servers(path: FieldPath, services: Services, machine: str) -> Iterator[_Server]:
-    """The NATS servers of a place; without a domain of its own each has the machine's name."""
-    server, agent = services.nats_server, services.host_agent
-    if server is not None and server.jetstream.enable:
-        domain = server.jetstream.domain or machine
-        where = (*path, "nats_server")
-        yield _Server(where, ("jetstream", "domain"), domain, server.hub.url is not None)
-    if agent is not None and agent.nats.hub.url is not None:
-        domain = agent.nats.domain or machine
-        yield _Server((*path, "host_agent"), ("nats", "domain"), domain, is_leaf=True)
-
-
-def _domains(servers: list[_Server]) -> Iterator[Diagnostic]:
-    """Leaves whose domain another server has; of hubs that share one, a cluster may be made."""
-    seen: dict[str, list[_Server]] = {}
-    for server in servers:
-        others = seen.setdefault(server.domain, [])
-        if other := next((o for o in others if o.is_leaf or server.is_leaf), None):
-            message = f"{server.domain} is the JetStream domain of {dotted(other.path)}"
-            hint = "give one of the two another domain"
-            yield Diagnostic("HI228", (*server.path, *server.field), message, hint)
-        others.append(server)
+def _kinds(services: Services) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Version and package of Holochain's programs in a place, by service."""
+    if services is NO_SERVICES:
+        return
+    if (conductor := services.holochain) is not None:
+        version = Version(conductor.version).resolved.text
+        yield "holochain", (version, conductor.package)
+    if (gateway := services.hc_http_gw) is not None:
+        yield "hc_http_gw", ("", gateway.package)

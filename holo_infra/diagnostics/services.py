@@ -1,4 +1,4 @@
-"""Mistakes in services that are known by their options, and what is around them: HI225 to HI232."""
+"""Mistakes in services that are known by their options, and what is around them: HI225 to HI235."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ SERVICES: dict[str, Entry] = {
     "HI227": Entry(
         "accounts are described twice",
         "A NATS server with an operator takes accounts that the operator has signed; those in"
-        " `accounts` it would not know.",
-        "Leave out `accounts`, or `operator_file`.",
+        " `accounts` it would not know, and with `no_auth_user` it does not start.",
+        "Leave out what is named, or `operator_file`.",
     ),
     "HI228": Entry(
         "two NATS servers have one JetStream domain",
@@ -39,23 +39,47 @@ SERVICES: dict[str, Entry] = {
         "warning",
     ),
     "HI230": Entry(
-        "a conductor does not reach its bootstrap service",
-        "Conductors find each other by a bootstrap and a signal service. What a container in a"
-        " network of its own reaches, its `egress` says.",
-        "Give the container egress `internet`; or `hub` where both services are at the hub's"
-        " address.",
+        "a service does not reach what it needs",
+        "Conductors find each other by a bootstrap and a signal service; NATS servers, gateways and"
+        " orchestrators join a hub. What a container in a network of its own reaches, its `egress`"
+        " says.",
+        "Give the container egress `internet`; or `hub` where all of this is at the hub's address.",
         "warning",
     ),
     "HI231": Entry(
         "a certificate that nobody gives",
-        "Let's Encrypt signs a certificate for a name by which it reaches the machine itself.",
-        "Give `server_name` that name; for networks without internet, write `issuer: internal`.",
+        "Let's Encrypt signs a certificate for a DNS name by which it reaches the machine itself,"
+        " at port 443.",
+        "Give `server_name` that name, and serve it on 443; for networks without internet, write"
+        " `issuer: internal`.",
         "warning",
     ),
     "HI232": Entry(
         "a name of an account or user that NATS does not know, or knows twice",
         "Names of users are unique in a NATS server, whatever their account; `no_auth_user` is one"
-        " of them, and `system_account` one of the accounts. Else the server does not start.",
+        " of them, and has no `nkey`; `system_account` and `hub.account` are accounts. Else the"
+        " server does not start.",
         "Correct the name.",
+    ),
+    "HI233": Entry(
+        "two versions of a program that is there once",
+        "A machine without Nix has one `/usr/bin/holochain`, and one `/usr/bin/hc-http-gw`: all"
+        " services of the host and its containers run it, whatever version or package they name.",
+        "Give them one version and one package, or put them on hosts of their own, or on NixOS.",
+        "warning",
+    ),
+    "HI234": Entry(
+        "a folder for state is another's",
+        "A service's folder is made for its user alone. Two in one folder, or one in another's,"
+        " spoil or lose what they store; systemd, containers and units have folders of theirs.",
+        "Give `store_dir` a folder of its own, such as `/var/lib/nats/streams`, or leave it out.",
+    ),
+    "HI235": Entry(
+        "a leaf is joined to its hub, and nothing passes",
+        "A leaf joins one of its accounts to the hub, without `hub.account` the one that servers"
+        " without accounts have. With `tls_insecure` it speaks TLS, whatever its URL says; the"
+        " port for leaves of a hub of this fleet has none.",
+        "Name an account in `hub.account`; leave out `tls_insecure`, or write `tls` or `wss`.",
+        "warning",
     ),
 }

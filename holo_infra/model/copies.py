@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel
+from nixgen.checks import CheckedNames
 
 
-class CheckedCopies(BaseModel):
+class CheckedCopies(CheckedNames):
     """Base of what a user writes: pydantic's own `model_copy` takes any value."""
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

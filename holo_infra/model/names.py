@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -32,8 +33,9 @@ IPv4 = Annotated[str, matching(_QUAD, name="ipv4")]
 IPv4Network = Annotated[str, matching(f"{_QUAD}/(3[0-2]|[12]?[0-9])")]
 """A network as address and prefix length: `10.64.0.0/16`."""
 
-_PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
-Listener = Annotated[str, matching(f"{_QUAD}:{_PORT}(/tcp|/udp)?")]
+PORT = "(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})"
+"""The pattern of a port: 1 to 65535."""
+Listener = Annotated[str, matching(f"{_QUAD}:{PORT}(/tcp|/udp)?")]
 """What a service listens on: address, port and, unless it is TCP, `/udp`: `0.0.0.0:22`."""
 
 AbsolutePath = Annotated[str, matching("/[^[:cntrl:]]*")]
@@ -46,17 +48,37 @@ MemorySize = Annotated[str, matching("[1-9][0-9]{0,14}[KMGT]?")]
 """Bytes, or with K, M, G, T multiples of 1024: `512M`."""
 SecretName = Annotated[str, matching("[A-Za-z_][A-Za-z0-9_.-]{0,199}")]
 """A secret's name: the file that a unit finds in its `$CREDENTIALS_DIRECTORY`."""
-_WORD = "[A-Za-z0-9_+@~-][A-Za-z0-9._+@~-]*"
-_NOT_NIX = (  # any word but `nix`
-    "(n|ni|[A-Za-mo-z0-9_+@~-][A-Za-z0-9._+@~-]*|n[A-Za-hj-z0-9._+@~-][A-Za-z0-9._+@~-]*"
-    "|ni[A-Za-wyz0-9._+@~-][A-Za-z0-9._+@~-]*|nix[A-Za-z0-9._+@~-]+)"
-)
+_REST = "[A-Za-z0-9._+@~-]"
+_WORD = f"[A-Za-z0-9_+@~-]{_REST}*"
+
+
+def _but(letters: str) -> str:
+    """The inside of a class: lower-case letters but these, which are in order."""
+    edges = [ord("a") - 1, *map(ord, letters), ord("z") + 1]
+    ranges = ((chr(before + 1), chr(after - 1)) for before, after in pairwise(edges))
+    return "".join(f"{first}-{last}" for first, last in ranges if first <= last)
+
+
+def _word_but(*words: str) -> str:
+    """A word that is none of these; they begin with different letters, which are in order."""
+    others = [f"[A-Z{_but(''.join(word[0] for word in words))}0-9_+@~-]{_REST}*"]
+    for word in words:
+        others += [
+            f"{word[:n]}([A-Z{_but(word[n])}0-9._+@~-]{_REST}*)?" for n in range(1, len(word))
+        ]
+        others.append(f"{word}{_REST}+")
+    return f"({'|'.join(others)})"
+
+
 SecretFile = Annotated[
     str,
-    matching(f"[A-Za-z_][A-Za-z0-9_.-]{{0,199}}|/{_NOT_NIX}(/{_WORD})*", name="secretFile"),
+    matching(
+        f"[A-Za-z_][A-Za-z0-9_.-]{{0,199}}|/{_word_but('nix', 'proc')}(/{_WORD})*",
+        name="secretFile",
+    ),
 ]
-"""Where a secret is: an absolute path, of plain characters and not in Nix's store; or the bare name
-of a secret that the container was given."""
+"""Where a secret is: an absolute path, of plain characters and neither in Nix's store nor in /proc,
+which is the reader's own; or the bare name of a secret that the container was given."""
 DirectiveName = Annotated[str, matching("[A-Z][A-Za-z0-9]{0,99}")]
 """A directive of a unit file's section: `MemoryMax`."""
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from holo_infra.model.fleet import Fleet
 from holo_infra.source.fields import bare, is_model
+from nixgen.checks import check_name
 
 Check = Callable[[Any], None]
 """Raises _UnsoundError for contents that may not be there."""
@@ -30,7 +31,7 @@ def are_sound(fleet: Fleet) -> bool:
     """
     try:
         _Contents().check(fleet)
-    except (_UnsoundError, ValidationError):
+    except (_UnsoundError, ValueError):
         return False
     return True
 
@@ -84,7 +85,7 @@ class _Contents:
         def check(content: dict[str, Any]) -> None:
             for name, part in content.items():
                 if name not in names:
-                    names.add(name_adapter.validate_python(name, strict=True))
+                    names.add(check_name(name_adapter.validate_python(name, strict=True)))
                 if type(part) is not member or type(name) is not str:
                     raise _UnsoundError(name)
                 self._once(part)
@@ -96,4 +97,11 @@ def _of_values(field: FieldInfo) -> Check:
     """A check of plain values: the whole content anew."""
     of: Any = Annotated[field.annotation, "the field's constraints", *field.metadata]
     adapter: TypeAdapter[Any] = TypeAdapter(of)
-    return lambda content: adapter.validate_python(content, strict=True)
+
+    def check(content: Any) -> None:
+        adapter.validate_python(content, strict=True)
+        if type(content) is dict:
+            for name in content:
+                check_name(name)
+
+    return check

@@ -20,6 +20,8 @@ class Form(NamedTuple):
     """What such a text is, with its article."""
     rule: str
     """What makes it one."""
+    is_name: bool = True
+    """Whether lower case, or hyphens, may be what was meant."""
 
 
 _FORMS: list[tuple[Any, Form]] = [
@@ -113,8 +115,9 @@ _FORMS: list[tuple[Any, Form]] = [
         names.SecretFile,
         Form(
             "a secret",
-            "an absolute path outside /nix, without `.` in front of a part; or the name that the"
-            " container's secrets have for it",
+            "an absolute path outside /nix and /proc, without `.` in front of a part; or the name"
+            " that the container's secrets have for it",
+            is_name=False,
         ),
     ),
     (
@@ -157,7 +160,7 @@ _FORMS: list[tuple[Any, Form]] = [
         ),
     ),
     (
-        nats_server.AccountName,
+        base.AccountName,
         Form(
             "an account's name",
             "letters, digits, `_` and `-`, or `$` first, at most 100 characters",
@@ -179,18 +182,24 @@ _FORMS: list[tuple[Any, Form]] = [
     (
         nats_server.Subject,
         Form(
-            "a subject", "words with dots between, `*` for one, `>` last, as in WORKLOAD.*.update"
+            "a subject",
+            "words with dots between, `*` for one, `>` last, as in WORKLOAD.*.update",
+            is_name=False,
         ),
     ),
     (
         nats_server.Subscription,
-        Form("a subject", "words with dots between, and perhaps a queue: WORKLOAD.*.update agents"),
+        Form(
+            "a subject",
+            "words with dots between, and perhaps a queue: WORKLOAD.*.update agents",
+            is_name=False,
+        ),
     ),
     (
         nats_server.Domain,
         Form(
             "a JetStream domain",
-            "letters, digits, `_` and `-`, a letter or digit first, at most 100 characters",
+            "letters, digits, `_` and `-`, a letter or digit first, at most 127 characters",
         ),
     ),
     (

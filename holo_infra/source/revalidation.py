@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -16,6 +17,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from holo_infra.diagnostics import FieldPath
 from holo_infra.model.fleet import Container, Fleet
+from holo_infra.model.services import WRITTEN
 from holo_infra.model.unit import Unit
 
 _SHARED: tuple[type[BaseModel], ...] = (Unit, Container)
@@ -46,7 +48,7 @@ def check(value: object) -> Checked:
 
     A faulty container is left out, else its host, else the network or field of the fleet.
     """
-    validate = _validator()
+    validate = _validator({WRITTEN: isinstance(value, dict)})
     fleet, first = _tried(validate, value)
     if first is None or not isinstance(value, dict | Fleet):
         return Checked(fleet, first)
@@ -108,12 +110,12 @@ def _pruned(value: object, tree: dict[str | int, Any]) -> dict[Any, Any]:
     }
 
 
-def _validator() -> Callable[[object], Fleet]:
+def _validator(context: dict[str, Any]) -> Callable[[object], Fleet]:
     """A check that looks into instances, and keeps what it found for as long as it lives."""
     schema = _revalidating(Fleet.__pydantic_core_schema__, {})
     # Without the last argument it would use the classes' own validators for all parts.
     validator = SchemaValidator(schema, _use_prebuilt=False)
-    return validator.validate_python
+    return partial(validator.validate_python, context=context)
 
 
 def _revalidating(schema: Any, known: dict[int, tuple[object, Any]]) -> Any:

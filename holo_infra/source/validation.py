@@ -184,18 +184,19 @@ def _form(error: _Error) -> tuple[str, str]:
     form = forms().get(pattern)
     if form is None:
         return f"{text} does not match {pattern}", ""
-    return f"{text} is not {form.noun}", f"{form.noun}: {form.rule}{_mended(error.value, pattern)}"
+    mended = _mended(error.value, pattern, is_name=form.is_name)
+    return f"{text} is not {form.noun}", f"{form.noun}: {form.rule}{mended}"
 
 
-def _mended(value: object, pattern: str) -> str:
+def _mended(value: object, pattern: str, *, is_name: bool) -> str:
     """A text of the form that is near the one that was written."""
     if not isinstance(value, str) or "[[:" in pattern or "[^[:" in pattern:
         return ""
-    near = [
+    names = [
         re.sub("[^a-z0-9-]+", "-", value.lower()).strip("-"),
         re.sub("[^a-z0-9]+", "", value.lower()),
-        value.strip(),
     ]
+    near = [*(names if is_name else []), value.strip()]
     fitting = [one for one in near if one != value and re.match(pattern, one)]
     return f"; write {fitting[0]}" if fitting else ""
 
@@ -237,6 +238,8 @@ def _refused(error: _Error) -> tuple[str, str]:
             f"{first} is neither an absolute path nor the bare name of a program",
             "begin the command with a path such as /bin/sh, or a name such as busybox",
         )
+    if message.startswith("Nix gives the name"):
+        return message, "take another name"
     if isinstance(error.value, str):
         return message, "change the text: neither Nix nor systemd would carry it"
     return message, "use null, true, false, whole numbers, text, lists and mappings of these"

@@ -34,8 +34,8 @@ def stub_programs(package: str, name: str) -> str:
     return f"{ZEROS}{package}/{folder}/{name}"
 
 
-def in_python(options: Holo) -> Meaning:
-    """What the definitions make of the options in Python."""
+def in_python(options: Holo, *, triggers: bool = False) -> Meaning:
+    """What the definitions make of the options in Python; with `triggers`, what restarts them."""
     config = evaluate(options, stub_programs)
     made = config.get("systemd", {})
     units = {
@@ -44,7 +44,9 @@ def in_python(options: Holo) -> Meaning:
         for name, unit in made.get(f"{kind}s", {}).items()
     }
     firewall = config.get("networking", {}).get("firewall", {})
+    found = {n: s.get("restartTriggers", []) for n, s in made.get("services", {}).items()}
     return {
+        **({"triggers": found} if triggers else {}),
         "units": units,
         "etc": {
             name: entry["text"]
@@ -71,6 +73,7 @@ def printed(options: Holo) -> str:
 MEANING = """
 config: {
   units = builtins.mapAttrs (_: u: { inherit (u) text wantedBy; }) config.systemd.units;
+  triggers = builtins.mapAttrs (_: service: service.restartTriggers) config.systemd.services;
   etc = builtins.mapAttrs (_: file: file.text) config.environment.etc;
   tcp = config.networking.firewall.allowedTCPPorts;
   udp = config.networking.firewall.allowedUDPPorts;
@@ -83,8 +86,13 @@ def in_nix(
     nixpkgs: Path,
     modules: Path,
     configurations: Sequence[str],
+    *,
+    triggers: bool = False,
 ) -> list[Any]:
-    """What Nix makes of each configuration, a NixOS module as source; None where it refuses."""
+    """What Nix makes of each configuration, a NixOS module as source; None where it refuses.
+
+    With `triggers`, what restarts services is part of it.
+    """
     listed = "\n".join(configurations)
     results = nix.eval_json(f"""
       let
@@ -105,10 +113,10 @@ def in_nix(
       in
       map attempt [ {listed} ]
     """)
-    return [None if result is None else _meaning(result) for result in results]
+    return [None if result is None else _meaning(result, triggers=triggers) for result in results]
 
 
-def _meaning(result: dict[str, Any]) -> Meaning:
+def _meaning(result: dict[str, Any], *, triggers: bool) -> Meaning:
     units: dict[str, Sections] = {}
     for name, unit in result["units"].items():
         try:
@@ -118,4 +126,5 @@ def _meaning(result: dict[str, Any]) -> Meaning:
         if unit["wantedBy"]:
             units[name]["Install"] = {"WantedBy": unit["wantedBy"]}
     ports = {protocol: sorted(set(result[protocol])) for protocol in ("tcp", "udp")}
-    return {"units": units, "etc": result["etc"], **ports}
+    found = {"triggers": result["triggers"]} if triggers else {}
+    return {"units": units, "etc": result["etc"], **ports, **found}

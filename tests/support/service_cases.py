@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.cases import UNIT, Case
 
+KEY = "UC77G7G2TBJFGQWFMQUDNY5DQUAJQIY25P3RAVGN2XIMH6ZICU25S5VL"
 SERVICE_CASES = {
     "a user's name in two accounts": Case(
         "HI232",
@@ -163,8 +164,10 @@ hosts:
         """
 hosts:
   alpha:
+    nameservers: [192.0.2.53]
     containers:
       a:
+        egress: internet
         services: {nats_server: {hub: {url: "nats://192.0.2.1", nkey_file: §/run/keys/nk}}}
         bind_mounts: {/run/key: {source: /run/keys}}
 """,
@@ -246,6 +249,7 @@ hosts:
   alpha:
     containers:
       a:
+        network: shared
         services: {nats_server: {hub: {url: "nats://192.0.2.1"}, jetstream: {domain: §hub}}}
 """,
         "hub is the JetStream domain of hosts.hub.services.nats_server",
@@ -329,5 +333,228 @@ hosts:
 """,
         "Let's Encrypt gives no certificate for localhost",
         "give server_name",
+    ),
+    "a certificate for an address": Case(
+        "HI231",
+        """
+hosts:
+  alpha: {services: {gateway: {caddy: {enable: true, server_name: §192.0.2.1}}}}
+""",
+        "Let's Encrypt gives no certificate for 192.0.2.1",
+        "a DNS name",
+    ),
+    "a certificate for a gateway at another port": Case(
+        "HI231",
+        """
+hosts:
+  alpha:
+    services:
+      gateway: {external_port: §8443, caddy: {enable: true, server_name: gw.example.org}}
+""",
+        "Let's Encrypt asks at port 443, and this is at 8443",
+        "serve it on 443",
+    ),
+    "a certificate for a websocket that a forward puts at another port": Case(
+        "HI231",
+        """
+hosts:
+  alpha:
+    containers:
+      a:
+        services:
+          §nats_server: {caddy: {enable: true, server_name: nats.example.org}}
+        forwards: {tls: {port: 443, host_port: 8443, bind: 0.0.0.0}}
+""",
+        "and this is at 8443",
+        "or give issuer internal",
+    ),
+    "a user for those without a name, who has a key": Case(
+        "HI232",
+        f"""
+hosts:
+  alpha:
+    services:
+      nats_server:
+        no_auth_user: §x
+        accounts: {{A: {{users: {{x: {{nkey: {KEY}}}}}}}}}
+""",
+        "x has an nkey, and NATS knows it by that alone",
+        "name a user without nkey",
+    ),
+    "a leaf's account that is not there": Case(
+        "HI232",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {hub: {url: "nats://192.0.2.1", account: §B}, accounts: {A: {}}}
+""",
+        "there is no account B",
+        "accounts: A",
+    ),
+    "an account of an agent's server, which has none": Case(
+        "HI232",
+        """
+hosts:
+  alpha:
+    services:
+      host_agent: {nats: {hub: {url: "nats://192.0.2.1", account: §A}}}
+""",
+        "the agent's server has no account A",
+        "leave it out",
+    ),
+    "nobody to prove who it is, beside an operator": Case(
+        "HI227",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {operator_file: /run/keys/operator.jwt, no_auth_user: §x}
+""",
+        "everyone proves who it is",
+        "leave out no_auth_user, or operator_file",
+    ),
+    "a leaf that does not reach its hub": Case(
+        "HI230",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {services: {nats_server: {hub: {url: §"nats://192.0.2.1:7422"}}}}
+""",
+        "nats://192.0.2.1:7422 cannot be reached: the container's egress is none",
+        "or hub for what is at the hub's address",
+    ),
+    "an agent's leaf that names another host than the hub": Case(
+        "HI230",
+        """
+hub: hub
+hosts:
+  hub: {address: 192.0.2.1}
+  alpha:
+    containers:
+      a:
+        egress: hub
+        services: {host_agent: {nats: {hub: {url: §"wss://hub.example.org"}}}}
+""",
+        "wss://hub.example.org cannot be reached: the container's egress is hub",
+        "give the container egress internet",
+    ),
+    "a gateway that does not reach the hub": Case(
+        "HI230",
+        """
+hosts:
+  alpha:
+    containers:
+      a: {services: {gateway: {nats: {hub: {url: §"nats://192.0.2.1"}}}}}
+""",
+        "nats://192.0.2.1 cannot be reached",
+        "give the container egress internet",
+    ),
+    "two versions of Holochain without Nix": Case(
+        "HI233",
+        """
+hosts:
+  alpha:
+    platform: systemd
+    nameservers: [192.0.2.53]
+    containers:
+      a: &a {egress: internet, services: {holochain: {passphrase_file: /var/lib/key}}}
+      b:
+        <<: *a
+        services: {holochain: {passphrase_file: /var/lib/key, version: §"0.4"}}
+""",
+        "without Nix it runs /usr/bin/holochain,"
+        " as hosts.alpha.containers.a.services.holochain does",
+        "give both one version",
+    ),
+    "two packages of the gateway without Nix, one of the host's own": Case(
+        "HI233",
+        """
+hosts:
+  alpha:
+    platform: systemd
+    services: {hc_http_gw: {}}
+    containers:
+      a: {services: {hc_http_gw: {package: §gateway-next}}}
+""",
+        "without Nix it runs /usr/bin/hc-http-gw, as hosts.alpha.services.hc_http_gw does",
+        "give both one package",
+    ),
+    "two NATS servers with one folder": Case(
+        "HI234",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {jetstream: {store_dir: §/var/lib/nats/streams, domain: hub}}
+      host_agent:
+        nats:
+          listen_port: 4333
+          hub: {url: "nats://192.0.2.1"}
+          store_dir: /var/lib/nats/streams
+""",
+        "is where hosts.alpha.services.host_agent.nats.store_dir keeps its state",
+        "give another folder",
+    ),
+    "streams in the folder of a conductor": Case(
+        "HI234",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {jetstream: {store_dir: §/var/lib/holo/holochain/streams}}
+      holochain: {passphrase_file: /k/key}
+""",
+        "is where hosts.alpha.services.holochain keeps its state",
+        "give another folder",
+    ),
+    "streams in the state of a container": Case(
+        "HI234",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {jetstream: {store_dir: §/var/lib/nats/state}}
+    containers:
+      a: {state: /var/lib/nats/}
+""",
+        "is where hosts.alpha.containers.a keeps its state",
+        "give another folder",
+    ),
+    "streams among the folders of units": Case(
+        "HI234",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server: {jetstream: {store_dir: §/var/lib/holo/units}}
+""",
+        "/var/lib/holo/units is no folder of its own, but of units",
+        "leave it out",
+    ),
+    "a leaf of whose accounts none is joined": Case(
+        "HI235",
+        """
+hosts:
+  alpha:
+    services:
+      nats_server:
+        §hub: {url: "nats://192.0.2.1"}
+        accounts: {A: {users: {x: {password_file: /k/x}}}}
+""",
+        "the users of the leaf's accounts reach nobody at the hub",
+        "bind it to an account by hub.account",
+    ),
+    "a leaf that speaks TLS to a URL without": Case(
+        "HI235",
+        """
+hosts:
+  alpha:
+    services:
+      host_agent: {nats: {hub: {url: "nats://192.0.2.1", tls_insecure: §true}}}
+""",
+        "with tls_insecure, the leaf speaks TLS to nats://192.0.2.1, too",
+        "leave tls_insecure out, or write tls://",
     ),
 }

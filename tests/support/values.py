@@ -25,6 +25,8 @@ HOSTILE = [
 
 KEYWORDS = ["assert", "else", "if", "in", "inherit", "let", "or", "rec", "then", "with", "null"]
 NAMES = ["a", "b", "a-b", "web0", "web1", "admin", "httpgw", "x1"]
+NEARLY_OF_NIX = ["type", "_module", "imports", "config", "recurseForDerivations", "name", "meta"]
+"""Names that Nix or nixpkgs know, and that are plain data as options' values."""
 PACKAGES = ["busybox", "hello", "socat", "curl"]
 ZEROS = "/nix/store/00000000000000000000000000000000-"
 
@@ -101,7 +103,8 @@ def data(rng: random.Random, depth: int = 2) -> Any:
     if depth == 0 or rng.random() < 0.4:
         return rng.choice(simple)
     items = [data(rng, depth - 1) for _ in range(rng.randrange(3))]
-    names = [rng.choice([*NAMES, configured(rng)]) for _ in items]
+    known = rng.choice([NAMES, NEARLY_OF_NIX])
+    names = [rng.choice([*known, configured(rng)]) for _ in items]
     return rng.choice([items, dict(zip(names, items, strict=True))])
 
 

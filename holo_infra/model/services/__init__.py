@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationInfo, field_validator
+from pydantic_core import PydanticKnownError
 
 from holo_infra.model.copies import CheckedCopies
 from holo_infra.model.services.base import Caddy, ClientHub, LeafHub, ServiceOptions
@@ -16,6 +18,16 @@ from holo_infra.model.services.host_agent import HostAgent, HostNats
 from holo_infra.model.services.nats_server import Account, Jetstream, NatsServer, User, Websocket
 from holo_infra.model.services.orchestrator import Mongo, Orchestrator, OrchestratorNats
 
+WRITTEN = "written"
+"""The key of a validation's context that says whether the values come from a text."""
+
+
+def _never_null(schema: dict[str, Any]) -> None:
+    """For a text, changes a schema that has null for what is not there."""
+    for field in schema["properties"].values():
+        field["anyOf"] = [of for of in field["anyOf"] if of != {"type": "null"}]
+        del field["default"]
+
 
 class Services(CheckedCopies):
     """The services of a host or container: those that are named run there."""
@@ -25,6 +37,7 @@ class Services(CheckedCopies):
         strict=True,
         extra="forbid",
         use_attribute_docstrings=True,
+        json_schema_extra=_never_null,
     )
 
     nats_server: NatsServer | None = None
@@ -48,6 +61,14 @@ class Services(CheckedCopies):
     holochain_bootstrap: HolochainBootstrap | None = None
     """Where conductors find each other, and agree on connections."""
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_something(cls, value: object, info: ValidationInfo) -> object:
+        """Of a name with nothing behind it in a text, nobody knows whether the service is meant."""
+        if value is None and info.context is not None and info.context.get(WRITTEN):
+            raise PydanticKnownError("model_type", {"class_name": cls.__name__})
+        return value
+
     def present(self) -> Iterator[tuple[str, ServiceOptions]]:
         """The services that are there, by field."""
         for name in type(self).model_fields:
@@ -59,6 +80,7 @@ NO_SERVICES = Services()
 
 __all__ = [
     "NO_SERVICES",
+    "WRITTEN",
     "Account",
     "Caddy",
     "ClientHub",

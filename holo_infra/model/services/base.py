@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 
 from holo_infra.model.copies import CheckedCopies
-from holo_infra.model.names import SecretFile
+from holo_infra.model.names import PORT, SecretFile
 from nixgen import Options, matching
 
 UnprivilegedPort = Annotated[int, Field(ge=1024, le=65535)]
@@ -21,11 +21,11 @@ DnsName = Annotated[str, matching(f"({_LABEL}[.])*{_LABEL}", name="dnsName")]
 """A DNS name, or an IPv4 address."""
 NatsUrl = Annotated[
     str,
-    matching(
-        f"(nats|tls|ws|wss)://({_LABEL}[.])*{_LABEL}(:[1-9][0-9]{{0,4}})?(/[A-Za-z0-9._~/-]*)?"
-    ),
+    matching(f"(nats|tls|ws|wss)://({_LABEL}[.])*{_LABEL}(:{PORT})?(/[A-Za-z0-9._~/-]*)?"),
 ]
 """Where a NATS server is reached, without a user or password: `wss://hub.example.org:443`."""
+AccountName = Annotated[str, matching("[A-Za-z0-9_$][A-Za-z0-9_-]{0,99}")]
+"""An account of a NATS server: subjects of one are not seen in another."""
 
 
 class ServiceOptions(CheckedCopies, Options):
@@ -93,6 +93,10 @@ class Hub(ServiceOptions):
 
 class LeafHub(Hub):
     """The NATS hub, as a leaf server joins it: at its port for leaves, or at its websocket."""
+
+    account: AccountName | None = None
+    """The account whose users are joined to the hub; by default that of servers without accounts,
+    `$G`."""
 
     nkey_file: SecretFile | None = None
     """A file in NATS's own syntax with the line `nkey: "SU…"`, the seed of a user's key; it is not

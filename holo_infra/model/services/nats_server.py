@@ -32,8 +32,8 @@ Subject = Annotated[str, matching(_SUBJECT)]
 """A subject, with wildcards: `WORKLOAD.*.update`."""
 Subscription = Annotated[str, matching(f"{_SUBJECT}( [A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*)?")]
 """A subject, and perhaps the name of the only queue: `WORKLOAD.*.update agents`."""
-Domain = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,99}")]
-"""A JetStream domain: what `$JS.<domain>.API` addresses."""
+Domain = Annotated[str, matching("[A-Za-z0-9][A-Za-z0-9_-]{0,126}")]
+"""A JetStream domain: what `$JS.<domain>.API` addresses; as long as `HOST_CONTAINER` may be."""
 StorageSize = Annotated[str, matching("[1-9][0-9]{0,9}[KMGT]")]
 """Bytes with K, M, G, T: multiples of 1024."""
 StateFolder = Annotated[str, matching("/var/lib/[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)+")]
