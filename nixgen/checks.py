@@ -13,6 +13,9 @@ from nixgen.errors import RefusedValueError
 MAX_TEXT = 65536
 """Bytes of one value: below what the kernel takes as one argument, and systemd as one line."""
 
+MAX_DEPTH = 100
+"""How deep data may be nested."""
+
 NAMES_OF_NIX = frozenset({"_type", "outPath", "__toString", "__functor"})
 """Names of attributes by which Nix takes a set for a condition, a text or a function.
 
@@ -80,7 +83,14 @@ class CheckedNames(BaseModel):
 
 
 def check_data(value: Any) -> Any:
-    """Refuses what JSON from Nix and from Python would not say alike."""
+    """Refuses what JSON from Nix and from Python would not say alike, and what is too deep."""
+    return _data(value, MAX_DEPTH)
+
+
+def _data(value: Any, depth: int) -> Any:
+    if depth == 0:
+        message = f"data in more than {MAX_DEPTH} sets and lists"
+        raise ValueError(message)
     match value:
         case None | bool():
             return value
@@ -92,9 +102,11 @@ def check_data(value: Any) -> Any:
                 raise ValueError(message)
             return check_text(value)
         case list():
-            return [check_data(item) for item in value]
+            return [_data(item, depth - 1) for item in value]
         case dict():
-            return {check_data(_key(name)): check_data(item) for name, item in value.items()}
+            return {
+                _data(_key(name), depth): _data(item, depth - 1) for name, item in value.items()
+            }
         case float():
             message = "Nix and Python write fractions differently: use a whole number, or text"
         case _:

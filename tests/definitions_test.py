@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import pytest
-from pydantic import BaseModel, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, create_model
 
 from holo_infra.model.fleet import Fleet
 from holo_infra.model.options import Holo
@@ -320,6 +320,16 @@ DESCRIPTIONS = {
     "animals": "attribute set of (submodule)",
     "labels": "attribute set of string",
 }
+
+
+def test_data_that_is_too_deep_is_refused() -> None:
+    deep: Any = 1
+    for _ in range(98):
+        deep = [deep]
+    adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(JsonObject)
+    assert adapter.validate_python({"a": deep}) == {"a": deep}
+    with pytest.raises(ValidationError, match="more than 100 sets and lists"):
+        adapter.validate_python({"a": [[deep]]})
 
 
 @pytest.mark.needs("nix")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
 from nixgen.unitfile import parse, words
 from tests.support import fleets
+from tests.support.alone import exposure
 
 pytestmark = pytest.mark.needs("systemd-analyze")
 
@@ -147,19 +147,6 @@ def test_verification_finds_a_planted_fault(
     for unit, text in changed.items():
         unit.write_text(text)
     assert told in verify(folder, tmp_path / "root")
-
-
-def exposure(unit: Path) -> float:
-    """The score of `systemd-analyze security`: 0 is none, 10 is all."""
-    done = subprocess.run(
-        ["systemd-analyze", "security", "--offline=yes", "--no-pager", unit],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = re.search(r"Overall exposure level for .*: ([0-9.]+)", done.stdout)
-    assert found, done.stdout
-    return float(found[1])
 
 
 # The units that exceed 1.5 have their reason beside them in holo_infra.services.containers.
