@@ -10,6 +10,7 @@ of them, and remembers failures.
 
 import os
 import shutil
+import signal
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,10 @@ from tests.support.nix import Nix, nixpkgs_tree
 
 ROOT = Path(__file__).parent.parent
 STRICT = os.environ.get("HOLO_STRICT") == "1"
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So a shell starts what runs in the background; programs of tests would ignore Ctrl-C, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Slow data is no failure: how long a run takes depends on the computer.
 settings.register_profile(
