@@ -724,7 +724,7 @@ def test_what_a_program_changes_deep_in_services_is_found(tmp_path: Path, change
 
 def test_data_that_a_program_puts_into_itself_is_told(tmp_path: Path) -> None:
     (only,) = told(read(tmp_path, f"{SERVICES}attrs['self'] = attrs\n", "fleet.py"))
-    assert "HI003 : what the program builds cannot be read: RecursionError" in only
+    assert "HI017 hosts.alpha.services.nats_server.extra_attrs: data in more than 100" in only
 
 
 def test_services_that_are_left_as_they_were_are_read(tmp_path: Path) -> None:
