@@ -34,7 +34,7 @@ from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
 from tests.support import traffic
 from tests.support.lab import machine
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 NEEDED = {
     "wrk": "wrk",

@@ -27,7 +27,7 @@ from holo_infra.runtime.machine import TIMEOUT, LabMachine, Machine, ThisCompute
 from tests.support.holo import HOLO, holo, run
 from tests.support.lab import fetch, wait
 from tests.support.server import NEEDS, Server, server
-from vmtests import Result
+from vmtests.places import Result
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.needs(*NEEDS)

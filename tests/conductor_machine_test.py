@@ -13,7 +13,7 @@ from holo_infra.services.holochain import CONFIG, holochain
 from nixgen.unitfile import render
 from tests.support import alone
 from tests.support.lab import wait
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs("nspawn")
 

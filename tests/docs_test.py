@@ -12,7 +12,7 @@ import pytest
 from holo_infra.cli import COMMANDS, main
 from holo_infra.source import load
 from scripts import docs
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]

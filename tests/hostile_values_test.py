@@ -14,7 +14,7 @@ from holo_infra.targets.systemd import systemd
 from tests.support import fleets
 from tests.support.lab import NEEDS, machine, wait
 from tests.support.values import HOSTILE, text
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs(*NEEDS)
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.holo import HOLO
 from tests.support.lab import NEEDS
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft")
 

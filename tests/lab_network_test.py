@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.holo import LABS, holo, lab, run
 from tests.support.lab import NEEDS
-from vmtests import Switch
+from vmtests.places import Switch
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft")
 

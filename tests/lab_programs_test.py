@@ -18,7 +18,7 @@ from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.requirements import check_machine
 from tests.support.holo import holo, lab, run, status
 from tests.support.lab import NEEDS, wait
-from vmtests import Result
+from vmtests.places import Result
 
 FLEET = """\
 name: programs

@@ -25,7 +25,7 @@ from holo_infra.runtime.lab import Lab
 from tests.support.holo import LABS, holo, lab, run, status
 from tests.support.lab import NEEDS
 from tests.support.nats import ACCOUNT, OPERATOR, account_jwt, credentials, key, operator_jwt
-from vmtests import publish
+from vmtests.places import publish
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft", "caddy")
 

@@ -10,7 +10,7 @@ import pytest
 from holo_infra.cli import main
 from tests.support import fleets, lab
 from tests.support.lab import NEEDS, fetch, machine, wait
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft")
 

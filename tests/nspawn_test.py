@@ -22,7 +22,7 @@ from tests.support.traces import (
     remember_namespaces,
     traces,
 )
-from vmtests import MachineError, NspawnMachine
+from vmtests.places import MachineError, NspawnMachine
 
 pytestmark = pytest.mark.needs("nspawn", "ip", "socat", "busybox", "curl")
 
@@ -369,7 +369,7 @@ def test_nothing_is_left_of_a_supervising_process(how: str, tmp_path: Path) -> N
     script = f"""\
 import json, sys
 sys.path[:0] = [{str(ROOT)!r}]
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 from tests.support.traces import pids_of
 machine = NspawnMachine({name!r})
 machine.start()

@@ -18,7 +18,7 @@ from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
 from tests.support import fleets, traffic
 from tests.support.lab import NEEDS, machine, wait
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft", "haproxy")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from vmtests import MachineError, NspawnMachine
+from vmtests.places import MachineError, NspawnMachine
 
 pytestmark = pytest.mark.needs("nspawn")
 
@@ -111,7 +111,7 @@ def test_command_that_runs_on_does_not_hold_up_the_power_off() -> None:
 INTERACT = """\
 import sys
 sys.path[:0] = [{root!r}]
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 print("status", NspawnMachine.attach({record!r}).interact({argv!r}))
 """
 

@@ -23,9 +23,9 @@ from tests.support.traces import (
     remember_namespaces,
     traces,
 )
-from vmtests import MachineError, NspawnMachine, Switch, sweep
-from vmtests.place import Place
-from vmtests.process import Process
+from vmtests.places import MachineError, NspawnMachine, Switch, sweep
+from vmtests.places.place import Place
+from vmtests.places.process import Process
 
 pytestmark = pytest.mark.needs("nspawn", "ip")
 
@@ -48,7 +48,7 @@ def process(place: str, disk: Path, *, pauses: bool = False) -> subprocess.Popen
 import json, sys
 from pathlib import Path
 sys.path[:0] = [{str(ROOT)!r}]
-from vmtests import NspawnMachine, Switch
+from vmtests.places import NspawnMachine, Switch
 def pause(what):
     if {pauses!r}:
         print(what, flush=True)

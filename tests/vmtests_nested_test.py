@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.traces import forget_namespaces, pids_of, remember_namespaces
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs("nspawn", "ip", "busybox", "curl")
 
@@ -22,7 +22,7 @@ UP = f"""\
 import json, sys
 sys.path[:0] = [{str(ROOT)!r}]
 from pathlib import Path
-from vmtests import NspawnMachine, Switch, publish
+from vmtests.places import NspawnMachine, Switch, publish
 unit = "[Service]\\nType=oneshot\\nRemainAfterExit=yes\\nExecStart=/bin/echo hi\\n"
 machine = NspawnMachine(
     "inner",
@@ -44,7 +44,7 @@ DOWN = f"""\
 import json, sys
 sys.path[:0] = [{str(ROOT)!r}]
 from pathlib import Path
-from vmtests import NspawnMachine, Switch, sweep
+from vmtests.places import NspawnMachine, Switch, sweep
 records = json.loads(Path("/var/records").read_text())
 machine, switch = NspawnMachine.attach(records[0]), Switch.attach(records[1])
 machine.wait_for_unit("hello.service")
@@ -79,7 +79,9 @@ def test_lab_stands_and_falls_where_systemd_is_init(outer: NspawnMachine) -> Non
     # systemd has not minded, and nothing stands in its hierarchy.
     assert outer.systemctl("is-system-running") == "running\n"
     assert outer.succeed(["find", "/sys/fs/cgroup", "-name", "vmtests-*"]) == ""
-    assert outer.fail(["pgrep", "-f", "vmtests/keeper.py|systemd-nspawn|socket-proxyd"]) == ""
+    assert (
+        outer.fail(["pgrep", "-f", "vmtests/places/keeper.py|systemd-nspawn|socket-proxyd"]) == ""
+    )
     assert outer.succeed(["cat", "/proc/mounts"]) == mounts
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.traces import assert_gone, forget_namespaces, pids_of, remember_namespaces
-from vmtests import MachineError, NspawnMachine, Switch
-from vmtests.place import Place
+from vmtests.places import MachineError, NspawnMachine, Switch
+from vmtests.places.place import Place
 
 pytestmark = pytest.mark.needs("nspawn", "ip", "busybox", "curl")
 

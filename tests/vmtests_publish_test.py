@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.traces import assert_gone, forget_namespaces, pids_of, remember_namespaces
-from vmtests import MachineError, NspawnMachine, Publication, Switch, publish, unpublish
-from vmtests.place import Place
+from vmtests.places import MachineError, NspawnMachine, Publication, Switch, publish, unpublish
+from vmtests.places.place import Place
 
 pytestmark = pytest.mark.needs("nspawn", "busybox", "curl")
 
@@ -143,7 +143,7 @@ def test_port_outlives_the_process_exactly_if_the_place_does(
     script = f"""\
 import json, sys
 sys.path[:0] = [{str(ROOT)!r}]
-from vmtests import Switch, publish
+from vmtests.places import Switch, publish
 world = Switch("outlives")
 world.start()
 world.succeed(["busybox", "httpd", "-p", "127.0.0.1:8000", "-h", {str(tmp_path)!r}])

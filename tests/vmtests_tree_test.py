@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.traces import assert_gone, forget_namespaces, pids_of, remember_namespaces
-from vmtests import MachineError, NspawnMachine
+from vmtests.places import MachineError, NspawnMachine
 
 pytestmark = pytest.mark.needs("nspawn", "mmdebstrap")
 

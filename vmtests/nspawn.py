@@ -1,209 +1,175 @@
-r"""A machine with systemd as its init, booted by systemd-nspawn.
+"""The backend `nspawn`: systemd as init in namespaces, up in a second, with this kernel.
 
-    with NspawnMachine("host", files={"/etc/systemd/system/hello.service": unit}) as machine:
-        machine.wait_for_unit("hello.service")
-        assert machine.succeed(["uname", "-n"]) == "host\n"
-
-Every nspawn flag that was needed stands in `_FLAGS` and `_HOST_FLAGS` with its reason, and what the
-machine's root is made of in `vmtests.tree`. Measured with systemd 252 and Linux 6.18.
+The machine itself is `vmtests.places.NspawnMachine`, on which labs stand as well; what a test needs
+besides is here: a console under pexpect, and a disk that outlives a crash.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
-import signal
+import struct
+import tempfile
+import termios
 import time
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
 
-from vmtests.enter import ALL, Door
-from vmtests.keeper import POLL
-from vmtests.namespace import MachineError, Namespaces, Record
-from vmtests.place import Place
-from vmtests.tree import TREE, build_tree
+from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend
+from vmtests.console import Console
+from vmtests.places import Content, MachineError, NspawnMachine, Result
+from vmtests.vlan import Vlan
 
-BOOT_TIMEOUT = 90.0
-UNIT_TIMEOUT = 60.0
-SHUTDOWN_TIMEOUT = 30.0
-_JOURNAL_LINES = 25
-_AWAKE = 0.1
+_SIZE = struct.pack("4H", 50, 200, 0, 0)  # lines and columns of the console
+_DISKS = "vmtests-disk-"
+_NEVER = 365 * 24 * 3600.0
 
 
-# Left out because measured to change nothing here: --kill-signal, --console and --resolv-conf
-# (these are the defaults), SYSTEMD_NSPAWN_API_VFS_WRITABLE (--private-network does it), a preset
-# file and systemd.firstboot=off (the machine-id does it).
-_FLAGS = [
-    f"--directory={TREE}",
-    "--boot",  # systemd as pid 1
-    "--notify-ready=yes",  # READY=1 when its boot is over; otherwise, when it was started
-    "--register=no",  # there may be no systemd-machined here, and no bus to reach it
-    "--keep-unit",  # nor a systemd to ask for a scope: stay in the cgroup given
-    "--private-network",  # /proc/sys/net can be written, lo is up, the machine may configure it
-    "--link-journal=no",  # nothing in this computer's /var/log/journal
-    "--timezone=off",  # UTC wherever this runs
-    "--system-call-filter=bpf",  # else IPAddressDeny=, DevicePolicy= … pass and do nothing
-]
-_ENVIRONMENT = {"TERM": "dumb"}  # no colours on the console
-# A unit that asks for a capability which init lacks does not get it (AmbientCapabilities=) and
-# says nothing. Two remain out of reach: nothing inside loads modules here or sets the clock.
-_HOST_FLAGS = ["--capability=all", "--drop-capability=CAP_SYS_MODULE,CAP_SYS_TIME"]
+class Nspawn(Backend):
+    """A machine by systemd-nspawn; `files`, `binds`, `enable`, `containers`, `tree` are its own.
 
-_PROGRAMS = {
-    "systemd-nspawn": "systemd-container",
-    "unshare": "util-linux",
-    "nsenter": "util-linux",
-    "mount": "mount",
-}
-_WATCHERS = """
-the kernel allows one user no more watchers of files: run fewer machines at a time, or raise it,
-e.g. sysctl fs.inotify.max_user_instances=1024"""
-_JOURNAL = ["--no-pager", "--quiet", "--output=short-monotonic", "--no-hostname"]
-
-
-class MachineRecord(Record):
-    """What another process needs to find a machine again, or what is left of it; JSON."""
-
-    name: str
-    leader: int
-    """The process that is the machine's init."""
-
-
-class NspawnMachine(Place):
-    """A machine that boots on `start` or `with`, and of which nothing is left after the block.
-
-    `name`: `[a-z][a-z0-9-]*`, its host name.
-    `files`: absolute path in the machine -> content (mode 0644), there before boot. What lies
-    under /run or /tmp is read-only; nothing can lie under /proc, /sys, /dev and this computer's
-    /usr.
-    `binds`: absolute path in the machine -> file or folder of this computer (not under /run),
-    read-only.
-    `enable`: units that multi-user.target wants at boot. Nothing else that is installed on this
-    computer is enabled.
-    `containers`: whether its units may be given what a host of containers gives its own, every
-    capability but two; otherwise nspawn's ordinary set, with which plain containers run as well.
-    `tree`: a root tree with systemd to boot from, instead of this computer's /usr. Its /etc counts,
-    and units enabled there are, but not its host name and machine-id. It stays as it is.
+    `console_log`: a file that the console's text is added to as it comes.
     """
+
+    kind = "nspawn"
 
     def __init__(  # noqa: PLR0913 (by keyword all but the name)
         self,
         name: str,
         *,
-        files: Mapping[str, str | bytes] | None = None,
+        files: Mapping[str, Content] | None = None,
         binds: Mapping[str, Path] | None = None,
         enable: Sequence[str] = (),
         containers: bool = True,
         tree: Path | None = None,
+        console_log: Path | None = None,
     ) -> None:
         super().__init__(name)
-        if slashed := [unit for unit in enable if "/" in unit]:
-            raise ValueError(f"enable: {slashed}: must be names of units, without a folder")
-        self.files = dict(files or {})
-        self.binds = dict(binds or {})
-        self.enable = tuple(enable)
-        self.containers = containers
-        self.tree = tree
-        self._leader = 0
+        self._console: Console | None = None
+        self._console_log = console_log
+        self._terminal = ""  # the path of the machine's end of the console
+        self._cables: list[tuple[Vlan, str, str | None]] = []
+        self.place = NspawnMachine(
+            name, files=files, binds=binds, enable=enable, containers=containers, tree=tree
+        )
 
-    @classmethod
-    def attach(cls, record: MachineRecord) -> Self:
-        """The machine of a record, wherever it was started; MachineError if it is gone."""
-        machine = cls(record["name"])
-        try:
-            machine._namespaces = Namespaces.attach(record)
-        except MachineError as error:
-            raise MachineError(f"{machine.name}: {error}") from None
-        machine._leader = record["leader"]
-        return machine
-
-    def record(self) -> MachineRecord:
-        """What `attach` and, when the machine is gone, `sweep` take."""
-        return {**self.namespaces.record(), "name": self.name, "leader": self._leader}
+    @property
+    def console(self) -> Console:
+        """The console, with a shell of root's as soon as the boot is done."""
+        if self._console is None:
+            raise MachineError(f"{self.name}: not started")
+        return self._console
 
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
-        """Boot, and return when every job of the boot is done, be it in failed units.
+        """Boot; return when every job of the boot is done, be it in failed units."""
+        if self.place.disk is None:
+            self.place.disk = _new_disk(self)
+        ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, _SIZE)
+        self._hang_up()
+        self._console = Console(ours, self._console_log)
+        self._boot(theirs, timeout)
 
-        Raises MachineError where nspawn cannot work, and with the last lines of the console when
-        the machine is not up after `timeout` seconds; ValueError for a path in `files` or `binds`
-        that cannot be; OSError for a file of this computer that is not there.
-        """
-        _check_computer()
-        if self._namespaces is not None:
-            raise MachineError(f"{self.name}: already started; kill() or shutdown() comes first")
-        space = Namespaces.create(self.name, timeout)
+    def run(self, argv: Sequence[str], timeout: float | None, stdin: bytes = b"") -> Result:
+        """Run a command in the machine's namespaces, as a child of this process."""
         try:
-            flags = [*_FLAGS, *(_HOST_FLAGS if self.containers else [])]
-            binds = build_tree(space, self.files, self.binds, self.enable, self.tree)
-            flags += [f"--machine={self.name}", *(f"--bind-ro={bind}" for bind in binds)]
-            space.start(["systemd-nspawn", *flags], _ENVIRONMENT, timeout)
-            init = space.cgroup / "payload/init.scope/cgroup.procs"
-            self._leader = int(init.read_text().split()[0])
-        except BaseException as error:
-            space.end()
-            if isinstance(error, MachineError):
-                hint = _WATCHERS if "inotify object: Too many open files" in str(error) else ""
-                raise MachineError(f"{self.name}: {error}{hint}") from None
-            raise
-        self._namespaces = space
+            return self.place.execute(argv, timeout, stdin)
+        except MachineError as error:
+            if self.is_on:
+                raise
+            raise MachineError(f"{error}\n{self.console.last_lines()}") from None
 
-    def systemctl(self, *args: str) -> str:
-        """What `systemctl ARGS` wrote; MachineError unless its status is 0."""
-        return self.succeed(["systemctl", "--no-pager", *args])
+    @property
+    def is_on(self) -> bool:
+        """Whether it has been started and not ended since."""
+        return self.place.is_on
 
-    def journal(self, unit: str) -> str:
-        """What a unit, and systemd about it, has logged since boot: one line a message."""
-        self.succeed(["journalctl", "--sync"])
-        return self.succeed(["journalctl", *_JOURNAL, f"--unit={unit}"])
-
-    def wait_for_unit(self, unit: str, timeout: float = UNIT_TIMEOUT) -> None:
-        """Return when the unit is active.
-
-        Raises MachineError with the unit's last journal lines when that is not so after `timeout`
-        seconds, and at once when it never will be: the unit failed, systemd cannot load it, or it
-        is inactive and no job is left that could start it.
-        """
-        deadline = time.monotonic() + timeout
-        while True:
-            # Jobs first: what a job that ends in between has done is then seen in the state.
-            jobs = self.systemctl("list-jobs", "--no-legend", "--plain")
-            shown = self.systemctl("show", "--property=LoadState,ActiveState,SubState,Result", unit)
-            state = dict(line.split("=", 1) for line in shown.splitlines())
-            active = state["ActiveState"]
-            if active == "active":
-                return
-            never = active == "failed" or (active == "inactive" and not jobs)
-            never = never or state["LoadState"] != "loaded"
-            if never or time.monotonic() > deadline:
-                why = "" if never else f" after {timeout:g} s"
-                lines = "\n".join(self.journal(unit).splitlines()[-_JOURNAL_LINES:])
-                raise MachineError(
-                    f"{self.name}: {unit} is not active{why}: {', '.join(shown.split())}\n{lines}"
-                )
-            time.sleep(POLL)
+    def wait_for_shutdown(self, timeout: float | None = None) -> bool:
+        """Whether it was off within `timeout`."""
+        is_off = not self.is_on or self.place.namespaces.wait(
+            _NEVER if timeout is None else timeout
+        )
+        if is_off:
+            self.crash()
+        return is_off
 
     def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> None:
-        """Power off as `systemctl poweroff` does, and return when nothing is left.
+        """Power off as `systemctl poweroff` does."""
+        try:
+            self.place.shutdown(timeout)
+        except MachineError as error:
+            raise MachineError(f"{error}\n{self.console.last_lines()}") from None
+        finally:
+            self._hang_up()
 
-        Raises MachineError with the console's last lines, and kills, after `timeout` seconds.
-        """
-        space = self.namespaces
-        self._signal(signal.SIGRTMIN + 4)  # systemd(1): starts poweroff.target
+    def reboot(self, timeout: float = BOOT_TIMEOUT) -> None:
+        """Reboot as `systemctl reboot` does, on the same console and disk."""
         deadline = time.monotonic() + timeout
-        while not (done := space.wait(_AWAKE)) and time.monotonic() < deadline:
-            self._nudge()
-        self.kill()
-        if not done:
-            raise MachineError(f"{self.name}: not off after {timeout:g} s\n{space.output()}")
+        # Open meanwhile, for a console that nobody holds is over.
+        terminal = os.open(self._terminal, os.O_RDWR | os.O_NOCTTY)
+        try:
+            self.place.shutdown(timeout, to_reboot=True)
+        except MachineError as error:
+            os.close(terminal)
+            raise MachineError(f"{error}\n{self.console.last_lines()}") from None
+        self._boot(terminal, deadline - time.monotonic())
 
-    def _door(self) -> Door:
-        return Door(self._leader, ALL)
+    def crash(self) -> None:
+        """Kill all of it. What it has written is there at the next `start`."""
+        self.place.kill()
+        self._hang_up()
+
+    def connect(self, vlan: Vlan, interface: str, address: str | None = None) -> None:
+        """Lead an interface to a network; it is there again after a reboot, when that is done."""
+        vlan.connect(self.place, interface, address)
+        self._cables.append((vlan, interface, address))
+
+    def block(self) -> None:
+        """Cut all cables: their interfaces lose their carrier."""
+        for vlan, interface, _ in self._cables:
+            vlan.cut(self.place, interface)
+
+    def unblock(self) -> None:
+        """Mend all cables."""
+        for vlan, interface, _ in self._cables:
+            vlan.mend(self.place, interface)
+
+    def _boot(self, terminal: int, timeout: float) -> None:
+        """Boot with a terminal, which is closed here."""
+        self._terminal = os.ttyname(terminal)
+        self.place.terminal = terminal
+        try:
+            self.place.start(timeout)
+            self._plug_in()
+        except MachineError as error:
+            self.place.kill()
+            raise MachineError(f"{error}\n{self.console.last_lines()}") from None
+        finally:
+            os.close(terminal)
+
+    def _plug_in(self) -> None:
+        """Connect anew what was connected: the interfaces have gone with their network."""
+        for vlan, interface, address in self._cables:
+            vlan.connect(self.place, interface, address)
+
+    def _hang_up(self) -> None:
+        if self._console is not None:
+            self._console.close()
 
 
-def _check_computer() -> None:
-    if os.geteuid() != 0:
-        raise MachineError("systemd-nspawn works for root only: run as root")
-    for program, package in _PROGRAMS.items():
-        if shutil.which(program) is None:
-            raise MachineError(f"{program} is not installed (Debian: apt-get install {package})")
+def _new_disk(owner: object) -> Path:
+    """A folder that goes with its owner, in the name of this process.
+
+    Those of processes that were killed are removed now.
+    """
+    top = Path(tempfile.gettempdir())
+    for folder in top.glob(f"{_DISKS}*"):
+        pid = folder.name.removeprefix(_DISKS).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+    disk = Path(tempfile.mkdtemp(prefix=f"{_DISKS}{os.getpid()}-", dir=top))
+    disk.chmod(0o755)
+    weakref.finalize(owner, shutil.rmtree, disk, ignore_errors=True)
+    return disk

@@ -24,7 +24,7 @@ from holo_infra.runtime.records import (
     sweep_after,
 )
 from holo_infra.runtime.together import at_once
-from vmtests import MachineError, NspawnMachine, Switch, publish, unpublish
+from vmtests.places import MachineError, NspawnMachine, Switch, publish, unpublish
 
 LABS = Path("/run/holo/labs")
 SHUTDOWN = 20.0

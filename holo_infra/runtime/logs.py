@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from holo_infra.runtime.failure import Failure
-from vmtests import MachineError, NspawnMachine, Result
+from vmtests.places import MachineError, NspawnMachine, Result
 
 _AGAIN = 0.5
 """Seconds between two looks at whether a container has started anew."""

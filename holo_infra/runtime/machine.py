@@ -9,7 +9,7 @@ from subprocess import PIPE
 from typing import Protocol
 
 from holo_infra.runtime.failure import Failure
-from vmtests import MachineError, NspawnMachine, Result
+from vmtests.places import MachineError, NspawnMachine, Result
 
 TIMEOUT = 120.0
 """Seconds for a command; starting containers is asked for without waiting."""

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from vmtests import MachineError, NspawnMachine, Switch, is_published, sweep
+from vmtests.places import MachineError, NspawnMachine, Switch, is_published, sweep
 
 Record = Any
 """What was written as JSON."""

@@ -18,7 +18,7 @@ from typing import Self
 
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.machine import TIMEOUT, late
-from vmtests import Result
+from vmtests.places import Result
 
 _URL = re.compile(
     r"ssh://(?:(?P<user>[^@/:\s-][^@/:\s]*)@)?"

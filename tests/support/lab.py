@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from vmtests import NspawnMachine
+from vmtests.places import NspawnMachine
 
 NEEDS = ("nspawn", "socat", "ip", "busybox", "curl")
 """What every such machine needs of this computer."""

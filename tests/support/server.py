@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from vmtests import NspawnMachine, publish
+from vmtests.places import NspawnMachine, publish
 
 ROOT = Path(__file__).parent.parent.parent
 NEEDS = ("nspawn", "mmdebstrap", "ssh")

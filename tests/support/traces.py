@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from vmtests.place import Place
+from vmtests.places.place import Place
 
 # Of the machines of this test: namespaces as the kernel names them, and descriptors which see to it
 # that no namespace made meanwhile, by another test, gets the same name.

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from vmtests.enter import Door
-from vmtests.keeper import POLL
-from vmtests.namespace import MachineError, Namespaces, Record, run_among
-from vmtests.place import Place
+from vmtests.places.enter import Door
+from vmtests.places.keeper import POLL
+from vmtests.places.namespace import MachineError, Namespaces, Record, run_among
+from vmtests.places.place import Place
 
 SWITCH_TIMEOUT = 30.0
 BRIDGE = "bridge"
@@ -90,7 +90,7 @@ class Switch(Place):
         inside = f"link set dev {interface} addrgenmode none up\n"
         if address is not None:
             inside += _add(address, interface)
-        pid, own, port = machine.pid, self.pid, _port(machine, interface)
+        pid, own, port = machine.pid, self.pid, port_of(machine, interface)
         # Made from here with one end there: never in this computer's own network, not even shortly.
         outside = (
             f"link add name {port} type veth peer name {interface} netns {pid}\n"
@@ -108,7 +108,7 @@ class Switch(Place):
     def disconnect(self, machine: Place, interface: str) -> None:
         """Pull the cable; the interface is gone from the machine."""
         with self._telling(machine, interface):
-            self.namespaces.run("ip", "link", "delete", "dev", _port(machine, interface))
+            self.namespaces.run("ip", "link", "delete", "dev", port_of(machine, interface))
 
     def _await(self, ends: Iterable[tuple[int, str]]) -> None:
         """Return when the kernel lets packets through, which it does on its own time.
@@ -141,7 +141,7 @@ def _passes(pid: int, device: str) -> bool:
     return bool(link["operstate"] == "UP" and port.get("state", "forwarding") == "forwarding")
 
 
-def _port(machine: Place, interface: str) -> str:
+def port_of(machine: Place, interface: str) -> str:
     """The bridge's end of a cable: any process finds its name again."""
     cable = f"{machine.namespaces.record()['cgroup']} {interface}"
     return f"p{hashlib.sha256(cable.encode()).hexdigest()[:12]}"

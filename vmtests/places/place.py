@@ -13,11 +13,28 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from vmtests.enter import Command, Door, Result, Stream, attend_inside, run_inside, start_inside
-from vmtests.namespace import MachineError, Namespaces
+from vmtests.places.enter import (
+    Command,
+    Door,
+    Result,
+    Stream,
+    attend_inside,
+    run_inside,
+    start_inside,
+)
+from vmtests.places.namespace import MachineError, Namespaces
 
 COMMAND_TIMEOUT = 60.0
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+
+
+class CommandTimeout(MachineError):  # noqa: N818 (it says what happened)
+    """A command that took too long and was killed, with what it had written until then."""
+
+    def __init__(self, text: str, stdout: bytes, stderr: bytes) -> None:
+        super().__init__(text)
+        self.stdout = stdout
+        self.stderr = stderr
 
 
 class Place(ABC):
@@ -46,6 +63,11 @@ class Place(ABC):
         if self._namespaces is None:
             raise MachineError(f"{self.name}: not started; use `with` or start()")
         return self._namespaces
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it was started and has not ended since."""
+        return self._namespaces is not None and not self._namespaces.wait(0)
 
     @property
     def pid(self) -> int:
@@ -83,20 +105,21 @@ class Place(ABC):
         return self.namespaces.output()
 
     def execute(
-        self, argv: Sequence[str], timeout: float = COMMAND_TIMEOUT, stdin: bytes = b""
+        self, argv: Sequence[str], timeout: float | None = COMMAND_TIMEOUT, stdin: bytes = b""
     ) -> Result:
         """Run a command inside, as root, in /, with a bare environment and no shell.
 
         For a shell, ask: `["sh", "-c", "echo $HOME"]`. It reads `stdin`. The status is nsenter's
-        127 where there is no such program. Raises MachineError when it takes longer than `timeout`
-        seconds.
+        127 where there is no such program. Raises CommandTimeout when it takes longer than
+        `timeout` seconds.
         """
         door = self._open_door(argv)
         try:
             done = run_inside(door, argv, timeout, stdin)
         except subprocess.TimeoutExpired as late:
             message = f"{self.name}: {shlex.join(argv)}: not done after {timeout:g} s"
-            raise MachineError(message + _outputs(late.stdout, late.stderr)) from None
+            stdout, stderr = late.stdout or b"", late.stderr or b""
+            raise CommandTimeout(message + _outputs(stdout, stderr), stdout, stderr) from None
         if done.returncode < 0:
             self._nudge()
         return done

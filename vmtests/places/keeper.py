@@ -3,8 +3,9 @@
 It is run by path (`python -I -S keeper.py CGROUP PARENT`), therefore without this package and
 site-packages. Its standard input is one end of a line to the process that asked for it, PARENT a
 process descriptor of that. On the line come requests, each of one line of JSON: `["start", ARGV,
-ENVIRONMENT]` starts the one program it can run, in the cgroup; `["detach"]` makes it forget line
-and parent. It answers each with a byte when that is done.
+ENVIRONMENT, TERMINAL]` starts the one program it can run, in the cgroup, on the terminal that this
+descriptor is, if it is not null; `["detach"]` makes it forget line and parent. It answers each with
+a byte when that is done.
 
 It ends when the program ends, when line or parent come to their end, or when it is sent `END=1` on
 NOTIFY. Before, it kills the cgroup and removes it; all else goes with the namespaces.
@@ -82,8 +83,10 @@ def _serve(cgroup: Path, parent: int, line: socket.socket, notify: socket.socket
             # First the line: who has died since may have detached before.
             if line.fileno() in readable:
                 match json.loads(requests.readline() or "null"):
-                    case ["start", argv, env]:
-                        programs.append(_spawn(argv, env, cgroup))
+                    case ["start", argv, env, terminal]:
+                        programs.append(_spawn(argv, env, terminal, cgroup))
+                        if terminal is not None:
+                            os.close(terminal)
                     case ["detach"]:
                         askers.clear()
                         with suppress(BrokenPipeError):
@@ -94,7 +97,7 @@ def _serve(cgroup: Path, parent: int, line: socket.socket, notify: socket.socket
                 return
 
 
-def _spawn(argv: list[str], env: dict[str, str], cgroup: Path) -> int:
+def _spawn(argv: list[str], env: dict[str, str], terminal: int | None, cgroup: Path) -> int:
     """A process descriptor of the program, which stands in `cgroup` from its first instruction."""
     reaped_by_the_kernel = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid = os.fork()
@@ -104,7 +107,12 @@ def _spawn(argv: list[str], env: dict[str, str], cgroup: Path) -> int:
         return program
     try:
         (cgroup / "cgroup.procs").write_text("0")
-        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        if terminal is None:
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        else:
+            for stream in range(3):
+                os.dup2(terminal, stream)
+            os.close(terminal)
         os.execvpe(argv[0], argv, {**os.environ, **env, "NOTIFY_SOCKET": str(NOTIFY)})  # noqa: S606
     except OSError as error:
         os.write(2, f"{argv[0]}: {error}\n".encode())

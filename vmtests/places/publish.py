@@ -8,10 +8,10 @@ import socket
 import struct
 from pathlib import Path
 
-from vmtests.enter import Door, start_inside
-from vmtests.namespace import MachineError
-from vmtests.place import Place
-from vmtests.process import Process, ProcessRecord
+from vmtests.places.enter import Door, start_inside
+from vmtests.places.namespace import MachineError
+from vmtests.places.place import Place
+from vmtests.places.process import Process, ProcessRecord
 
 LOOPBACK = "127.0.0.1"
 _PROXY = "lib/systemd/systemd-socket-proxyd"

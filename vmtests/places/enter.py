@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -68,6 +69,21 @@ class Command(subprocess.Popen[bytes]):
             self.kill()
         super().__exit__(exc_type, value, traceback)
 
+    def wait(self, timeout: float | None = None) -> int:
+        """The status. Popen's own, given a time-out, looks and sleeps in turn, 0.5 ms at least."""
+        if timeout is not None and self.poll() is None:
+            with suppress(ProcessLookupError):  # another thread has just seen its end
+                descriptor = os.pidfd_open(self.pid)
+                poll = select.poll()
+                poll.register(descriptor, select.POLLIN)
+                try:
+                    has_ended = poll.poll(max(0.0, timeout) * 1000)
+                finally:
+                    os.close(descriptor)
+                if not has_ended:
+                    raise subprocess.TimeoutExpired(self.args, timeout)
+        return super().wait()
+
     def send_signal(self, sig: int) -> None:
         """Signal the process group, while the command runs."""
         if self.poll() is None:
@@ -99,7 +115,9 @@ def start_inside(
         )
 
 
-def run_inside(door: Door, argv: Sequence[str], timeout: float, stdin: bytes = b"") -> Result:
+def run_inside(
+    door: Door, argv: Sequence[str], timeout: float | None, stdin: bytes = b""
+) -> Result:
     """Run a command behind the door, and give it `stdin` to read.
 
     After `timeout` seconds it is killed, save what of it has made itself a daemon, and

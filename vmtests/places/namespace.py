@@ -1,10 +1,11 @@
 """Namespaces and a cgroup, which end with the process that asked for them or outlive it.
 
-`Namespaces` is what a process holds of them; their keeper is the program in `vmtests.keeper`. They
-end when the keeper's one program ends and when they are ended. Until they are detached they also
-end when `Namespaces` is collected as garbage or left behind by an interpreter that exits, and when
-the asking process dies in whatever way. Processes, mounts and networks go with the namespaces, even
-those of a keeper that was killed; of a cgroup `sweep` then removes what is left. Knows no nspawn.
+`Namespaces` is what a process holds of them; their keeper is the program of the module `keeper`.
+They end when the keeper's one program ends and when they are ended. Until they are detached they
+also end when `Namespaces` is collected as garbage or left behind by an interpreter that exits, and
+when the asking process dies in whatever way. Processes, mounts and networks go with the namespaces,
+even those of a keeper that was killed; of a cgroup `sweep` then removes what is left. Knows no
+nspawn.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
-from vmtests import keeper
-from vmtests.process import Process, ProcessRecord
+from vmtests.places import keeper
+from vmtests.places.process import Process, ProcessRecord
 
 _END_TIMEOUT = 10.0
 _SWEEP_TIMEOUT = 30.0
@@ -77,8 +78,11 @@ class Namespaces:
         self._lasting_cgroup = Path(f"/proc/self/fd/{cgroups}") / cgroup
 
     @classmethod
-    def create(cls, name: str, timeout: float) -> Self:
-        """New namespaces. `name` is part of the cgroup's; `timeout`: seconds to set up."""
+    def create(cls, name: str, timeout: float, terminal: int | None = None) -> Self:
+        """New namespaces. `name` is part of the cgroup's; `timeout`: seconds to set up.
+
+        `terminal`: a descriptor that the program is to have as its terminal, by that number.
+        """
         cgroup = f"vmtests-{name}-{secrets.token_hex(4)}"
         output = tempfile.TemporaryFile()  # noqa: SIM115 (has no name, lives as long as they do)
         line, theirs = socket.socketpair()
@@ -94,7 +98,7 @@ class Namespaces:
                 stdin=theirs.fileno(),
                 stdout=output,
                 stderr=output,
-                pass_fds=[parent],
+                pass_fds=[parent] if terminal is None else [parent, terminal],
                 start_new_session=True,  # Ctrl-C is for the asking process
             )
             process = Process(unshare.pid)
@@ -141,13 +145,20 @@ class Namespaces:
         """
         return run_among(self.process.pid, ["--mount", "--net"], argv, stdin)
 
-    def start(self, argv: Sequence[str], env: Mapping[str, str], timeout: float) -> None:
+    def start(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        timeout: float,
+        terminal: int | None = None,
+    ) -> None:
         """Start the one program and return when it has sent READY=1, as sd_notify(3) does.
 
-        `env` is added to this process's environment. Raises MachineError with the last lines of
-        output when the program ends first, or after `timeout` seconds. Not after `detach`.
+        `env` is added to this process's environment; `terminal` is one that `create` was given.
+        Raises MachineError with the last lines of output when the program ends first, or after
+        `timeout` seconds. Not after `detach`.
         """
-        self._request(["start", list(argv), dict(env)], timeout)
+        self._request(["start", list(argv), dict(env), terminal], timeout)
 
     def add(self, command: subprocess.Popen[bytes]) -> None:
         """Take charge of a command that this process has inside: before all ends, it is reaped.

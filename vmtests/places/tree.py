@@ -12,16 +12,18 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
-from vmtests.namespace import Namespaces
+from vmtests.places.namespace import Namespaces
 
 # Both in the tmpfs that `Namespaces` has on /run.
 TREE = Path("/run/tree")
 _STAGE = Path("/run/stage")
 
 _LOWER, _UPPER, _WORK = Path("/run/lower"), Path("/run/upper"), Path("/run/work")
-_OVERLAY = f"lowerdir={_LOWER},upperdir={_UPPER},workdir={_WORK}"
+_DISK = Path("/run/disk")
 
 # Where `files` cannot lie: the kernel's, and of this computer, read-only.
 _KERNELS = {"proc", "sys", "dev"}
@@ -41,37 +43,59 @@ _FROM_ETC = [
 _HOSTS = "127.0.0.1 localhost\n::1 localhost\n"
 _NSSWITCH = "passwd: files systemd\ngroup: files systemd\nhosts: files dns\n"
 _MAX_STEPS = 1000
-# A login prompt on a console that nobody writes to: it would only cost time.
+# A login prompt, which a console that nobody writes to needs as little as one with a shell.
 _MASKED = ["console-getty.service"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link among `files`."""
+
+    target: str
+
+
+class Base(NamedTuple):
+    """What the root is made of: NspawnMachine's `tree` and `disk`."""
+
+    source: Path | None
+    disk: Path | None
+
+
+Content = str | bytes | Link
+"""What a file has in it, or where a link leads."""
 
 
 def build_tree(
     space: Namespaces,
-    files: Mapping[str, str | bytes],
+    base: Base,
+    files: Mapping[str, Content],
     binds: Mapping[str, Path],
     enable: Sequence[str],
-    source: Path | None,
 ) -> list[str]:
     """Build the root at TREE, and say what is to be bound into it read-only: `SOURCE:PATH`.
 
-    `source` is NspawnMachine's `tree`; the others have its names and raise its errors.
+    `files`, `binds` and `enable` are NspawnMachine's and raise its errors. A disk that has been
+    booted from before is left as it is, but for what lies under /run and /tmp.
     """
+    source, disk = base
+    is_new = disk is None or not any(disk.iterdir())
     tree, stage = (_here(space, path) for path in (TREE, _STAGE))
     _make(stage)
     # With an identity this is no first boot, in which systemd would enable what is installed here,
     # as its presets say, and ask for a locale.
     identity = f"{uuid.uuid4().hex}\n"
-    contents: dict[str, str | bytes] = {"/etc/machine-id": identity}
+    contents: dict[str, Content] = {"/etc/machine-id": identity}
     needed = {"/etc/hosts": _HOSTS, "/etc/nsswitch.conf": _NSSWITCH}
     bound: dict[str, Path] = {}
     if source is None:
-        _mount_usr(space)
+        _mount_usr(space, disk)
         contents |= needed
         contents |= {path: Path(path).read_bytes() for path in _FROM_ETC if Path(path).is_file()}
         bound |= {path: Path(path) for path in _FROM_ETC if Path(path).is_dir()}
     else:
-        _mount_overlay(space, source)
-        _free(tree, "/etc/hostname")  # the name is the machine's, not that of where it was made
+        _mount_overlay(space, source, disk)
+        if is_new:
+            _free(tree, "/etc/hostname")  # the name is the machine's, not that of where it was made
         contents |= {
             path: text for path, text in needed.items() if not _inside(tree, path).is_file()
         }
@@ -83,7 +107,7 @@ def build_tree(
         if top in _TMPFS:
             _write(stage / str(number), content)
             bound[path] = _STAGE / str(number)
-        else:
+        elif is_new:
             _write(_free(tree, path), content)
     bound |= {path: file.resolve(strict=True) for path, file in binds.items()}
 
@@ -103,17 +127,29 @@ def _here(space: Namespaces, path: Path) -> Path:
     return space.root.joinpath(*path.parts[1:])
 
 
-def _mount_usr(space: Namespaces) -> None:
+def _mount_usr(space: Namespaces, disk: Path | None) -> None:
+    _make(_here(space, TREE))
+    if disk is not None:
+        space.run("mount", "--bind", str(disk), str(TREE))
     _make(_here(space, TREE / "usr"))
     space.run("mount", "--bind", "-o", "ro", "/usr", str(TREE / "usr"))
 
 
-def _mount_overlay(space: Namespaces, source: Path) -> None:
+def _mount_overlay(space: Namespaces, source: Path, disk: Path | None) -> None:
+    if disk is not None:
+        disk.chmod(0o755)
+        for folder in (_UPPER, _WORK):
+            _make(disk / folder.name)
+        # Both below one mount, as an overlay wants it.
+        _make(_here(space, _DISK))
+        space.run("mount", "--bind", str(disk), str(_DISK))
     for folder in (TREE, _LOWER, _UPPER, _WORK):
         _make(_here(space, folder))
     # By a name without the characters that mean something among the options of an overlay.
     space.run("mount", "--bind", "-o", "ro", str(source.resolve(strict=True)), str(_LOWER))
-    space.run("mount", "-t", "overlay", "-o", _OVERLAY, "vmtests", str(TREE))
+    top = "/run" if disk is None else str(_DISK)
+    overlay = f"lowerdir={_LOWER},upperdir={top}/{_UPPER.name},workdir={top}/{_WORK.name}"
+    space.run("mount", "-t", "overlay", "-o", overlay, "vmtests", str(TREE))
 
 
 def _inside(tree: Path, path: str) -> Path:
@@ -164,7 +200,10 @@ def _make(folder: Path) -> None:
         folder.chmod(0o755)  # whatever the umask
 
 
-def _write(path: Path, content: str | bytes) -> None:
+def _write(path: Path, content: Content) -> None:
     _make(path.parent)
+    if isinstance(content, Link):
+        path.symlink_to(content.target)
+        return
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     path.chmod(0o644)

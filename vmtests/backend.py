@@ -1,0 +1,94 @@
+"""What a machine asks of the thing that runs it: boot, commands, a console, a cable.
+
+Knows no method of `vmtests.Machine`; a backend is written against this file alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from vmtests.places import CommandTimeout, MachineError, Result
+
+if TYPE_CHECKING:
+    from vmtests.console import Console
+    from vmtests.vlan import Vlan
+
+__all__ = ["BOOT_TIMEOUT", "SHUTDOWN_TIMEOUT", "Backend", "CommandTimeout"]
+
+BOOT_TIMEOUT = 300.0
+SHUTDOWN_TIMEOUT = 60.0
+
+
+class Backend(ABC):
+    """One way to run one machine. All times are in seconds; all errors are MachineError.
+
+    A backend belongs to one thread at a time, save `run`, which any number may call at once.
+    """
+
+    kind: ClassVar[str]
+    """`nspawn`, `qemu` or `nixos`."""
+    can_snapshot: ClassVar[bool] = False
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @property
+    @abstractmethod
+    def console(self) -> Console:
+        """The console of the present or last run; MachineError before the first."""
+
+    @abstractmethod
+    def start(self, timeout: float = BOOT_TIMEOUT) -> None:
+        """Boot, and return as soon as commands run; with the console's last lines if they never do.
+
+        A kernel that panics and a machine that is off are told at once, not at the timeout.
+        """
+
+    @abstractmethod
+    def run(self, argv: Sequence[str], timeout: float | None, stdin: bytes = b"") -> Result:
+        """Run a command as root, without a shell, in /; exact bytes, exact status.
+
+        A status of -N is death by signal N. Raises CommandTimeout when it was killed for taking
+        longer than `timeout`, after which the machine is as usable as before.
+        """
+
+    @abstractmethod
+    def wait_for_shutdown(self, timeout: float | None = None) -> bool:
+        """Whether the machine was off within `timeout`; then nothing of it is left."""
+
+    @abstractmethod
+    def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> None:
+        """Power off in good order. After `timeout` pull the plug, and raise."""
+
+    @abstractmethod
+    def reboot(self, timeout: float = BOOT_TIMEOUT) -> None:
+        """Go down in good order and boot again with the same disk; return as `start` does."""
+
+    @abstractmethod
+    def crash(self) -> None:
+        """Pull the plug. Nothing is left but the console's text; nothing if it is off."""
+
+    @abstractmethod
+    def connect(self, vlan: Vlan, interface: str, address: str | None = None) -> None:
+        """Lead an interface of this running machine to a network.
+
+        `address`, with its length as in "192.0.2.1/24", is set in the machine.
+        """
+
+    @abstractmethod
+    def block(self) -> None:
+        """Cut the cables of all that `connect` has made."""
+
+    @abstractmethod
+    def unblock(self) -> None:
+        """Mend them."""
+
+    def snapshot(self, name: str) -> None:
+        """Keep memory and disk as they are now, under a name of `[a-z0-9-]`."""
+        raise MachineError(f"{self.name}: {self.kind} takes no snapshots ({name})")
+
+    def restore(self, name: str) -> None:
+        """Go back to a snapshot, with the clock set right; commands run at once."""
+        raise MachineError(f"{self.name}: {self.kind} takes no snapshots ({name})")
