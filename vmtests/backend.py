@@ -13,6 +13,7 @@ from vmtests.places import CommandTimeout, MachineError, Result
 
 if TYPE_CHECKING:
     from vmtests.console import Console
+    from vmtests.places import Place
     from vmtests.vlan import Vlan
 
 __all__ = ["BOOT_TIMEOUT", "SHUTDOWN_TIMEOUT", "Backend", "CommandTimeout"]
@@ -33,6 +34,8 @@ class Backend(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.cables: list[tuple[Vlan, str, str | None]] = []
+        """The networks that it is connected to, by which interface, with which address."""
 
     @property
     @abstractmethod
@@ -72,18 +75,31 @@ class Backend(ABC):
 
     @abstractmethod
     def connect(self, vlan: Vlan, interface: str, address: str | None = None) -> None:
-        """Lead an interface of this running machine to a network.
+        """Lead an interface of this running machine to a network, and add that to `cables`.
 
-        `address`, with its length as in "192.0.2.1/24", is set in the machine.
+        `address`, with its length as in "192.0.2.1/24", is set in the machine. The interface is
+        there again, with its address, after each boot.
         """
 
+    @property
     @abstractmethod
-    def block(self) -> None:
-        """Cut the cables of all that `connect` has made."""
+    def cable_end(self) -> Place:
+        """Where the cables of `Vlan.connect` end: the machine itself, or what QEMU stands in."""
 
-    @abstractmethod
+    def block(self) -> None:
+        """Cut all cables."""
+        for vlan, interface, _ in self.cables:
+            vlan.cut(self.cable_end, interface)
+
     def unblock(self) -> None:
-        """Mend them."""
+        """Mend all cables."""
+        for vlan, interface, _ in self.cables:
+            vlan.mend(self.cable_end, interface)
+
+    def lose(self, percent: int) -> None:
+        """Let all cables lose so many packets of a hundred, as `Vlan.lose` says."""
+        for vlan, interface, _ in self.cables:
+            vlan.lose(self.cable_end, interface, percent)
 
     def snapshot(self, name: str) -> None:
         """Keep memory and disk as they are now, under a name of `[a-z0-9-]`."""

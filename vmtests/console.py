@@ -29,7 +29,7 @@ _CODES = re.compile(
 )
 
 
-class Console(SpawnBase[str]):
+class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
     r"""The line of a terminal, a pty's or a socket's, which is read all the time by a thread.
 
     `expect` and its kin are pexpect's, and go on where the last match ended; `send` and `sendline`

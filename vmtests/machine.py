@@ -84,7 +84,7 @@ class Machine:
 
     # Its life.
 
-    def start(self, allow_reboot: bool = True) -> None:  # noqa: ARG002 (the driver's)
+    def start(self, allow_reboot: bool = False) -> None:  # noqa: ARG002 (the driver's)
         """Boot, and do not wait for it; nothing if it runs.
 
         `allow_reboot` is the driver's: here every machine may reboot.
@@ -436,6 +436,11 @@ class Machine:
         """Undo `block`."""
         self.connect()
         self.backend.unblock()
+
+    def lose(self, percent: int) -> None:
+        """Let all cables lose so many packets of a hundred, each way, by chance; 0 mends them."""
+        self.connect()
+        self.backend.lose(percent)
 
     def container(self, name: str) -> Machine:
         """A container that systemd-nspawn runs inside as a machine of that name.

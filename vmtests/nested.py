@@ -8,7 +8,7 @@ from typing import Never
 
 from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend
 from vmtests.console import Console
-from vmtests.places import MachineError, Result
+from vmtests.places import MachineError, Place, Result
 from vmtests.vlan import Vlan
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -39,12 +39,15 @@ class Nested(Backend):
 
     def run(self, argv: Sequence[str], timeout: float | None, stdin: bytes = b"") -> Result:
         """Run a command in the container's namespaces."""
+        return self._outer.run([*self.enter(), *argv], timeout, stdin)
+
+    def enter(self) -> list[str]:
+        """What begins a command of the outer machine that runs in the container."""
         found = self._outer.run(["sh", "-c", _LEADER, "sh", self._container], _TIMEOUT)
         leader = found.stdout.decode().strip()
         if found.returncode != 0 or not leader:
             raise MachineError(f"{self.name}: no such container runs")
-        enter = ["nsenter", f"--target={leader}", "--all", "--wd=/", "--"]
-        return self._outer.run([*enter, *argv], timeout, stdin)
+        return ["nsenter", f"--target={leader}", "--all", "--wd", "--"]
 
     def wait_for_shutdown(self, timeout: float | None = None) -> bool:
         """Not a container's."""
@@ -69,11 +72,8 @@ class Nested(Backend):
         del vlan, interface, address
         self._refuse()
 
-    def block(self) -> None:
-        """Not a container's."""
-        self._refuse()
-
-    def unblock(self) -> None:
+    @property
+    def cable_end(self) -> Place:
         """Not a container's."""
         self._refuse()
 

@@ -17,14 +17,14 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend
+from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend, CommandTimeout
 from vmtests.console import Console
-from vmtests.places import Content, MachineError, NspawnMachine, Result
+from vmtests.places import Content, MachineError, NspawnMachine, Place, Result
 from vmtests.vlan import Vlan
 
 _SIZE = struct.pack("4H", 50, 200, 0, 0)  # lines and columns of the console
+_LAST_WORDS = 2.0  # of an nspawn whose machine is gone
 _DISKS = "vmtests-disk-"
-_NEVER = 365 * 24 * 3600.0
 
 
 class Nspawn(Backend):
@@ -50,7 +50,6 @@ class Nspawn(Backend):
         self._console: Console | None = None
         self._console_log = console_log
         self._terminal = ""  # the path of the machine's end of the console
-        self._cables: list[tuple[Vlan, str, str | None]] = []
         self.place = NspawnMachine(
             name, files=files, binds=binds, enable=enable, containers=containers, tree=tree
         )
@@ -76,9 +75,10 @@ class Nspawn(Backend):
         """Run a command in the machine's namespaces, as a child of this process."""
         try:
             return self.place.execute(argv, timeout, stdin)
+        except CommandTimeout:
+            raise
         except MachineError as error:
-            if self.is_on:
-                raise
+            self.wait_for_shutdown(_LAST_WORDS)
             raise MachineError(f"{error}\n{self.console.last_lines()}") from None
 
     @property
@@ -88,9 +88,7 @@ class Nspawn(Backend):
 
     def wait_for_shutdown(self, timeout: float | None = None) -> bool:
         """Whether it was off within `timeout`."""
-        is_off = not self.is_on or self.place.namespaces.wait(
-            _NEVER if timeout is None else timeout
-        )
+        is_off = not self.is_on or self.place.namespaces.wait(timeout)
         if is_off:
             self.crash()
         return is_off
@@ -124,17 +122,12 @@ class Nspawn(Backend):
     def connect(self, vlan: Vlan, interface: str, address: str | None = None) -> None:
         """Lead an interface to a network; it is there again after a reboot, when that is done."""
         vlan.connect(self.place, interface, address)
-        self._cables.append((vlan, interface, address))
+        self.cables.append((vlan, interface, address))
 
-    def block(self) -> None:
-        """Cut all cables: their interfaces lose their carrier."""
-        for vlan, interface, _ in self._cables:
-            vlan.cut(self.place, interface)
-
-    def unblock(self) -> None:
-        """Mend all cables."""
-        for vlan, interface, _ in self._cables:
-            vlan.mend(self.place, interface)
+    @property
+    def cable_end(self) -> Place:
+        """The machine itself."""
+        return self.place
 
     def _boot(self, terminal: int, timeout: float) -> None:
         """Boot with a terminal, which is closed here."""
@@ -151,7 +144,7 @@ class Nspawn(Backend):
 
     def _plug_in(self) -> None:
         """Connect anew what was connected: the interfaces have gone with their network."""
-        for vlan, interface, address in self._cables:
+        for vlan, interface, address in self.cables:
             vlan.connect(self.place, interface, address)
 
     def _hang_up(self) -> None:

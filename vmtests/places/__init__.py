@@ -7,7 +7,7 @@ from vmtests.places.enter import Command, Result
 from vmtests.places.namespace import MachineError, Record, sweep
 from vmtests.places.network import Switch, SwitchRecord
 from vmtests.places.nspawn import MachineRecord, NspawnMachine
-from vmtests.places.place import CommandTimeout
+from vmtests.places.place import CommandTimeout, Place
 from vmtests.places.publish import Publication, is_published, publish, unpublish
 from vmtests.places.tree import Content, Link
 
@@ -19,6 +19,7 @@ __all__ = [
     "MachineError",
     "MachineRecord",
     "NspawnMachine",
+    "Place",
     "Publication",
     "Record",
     "Result",

@@ -67,6 +67,7 @@ class Command(subprocess.Popen[bytes]):
     ) -> None:
         if exc_type is not None:
             self.kill()
+            self.wait()  # which Popen does not after Ctrl-C; its pid namespace could not end
         super().__exit__(exc_type, value, traceback)
 
     def wait(self, timeout: float | None = None) -> int:
@@ -101,7 +102,8 @@ def start_inside(
 ) -> Command:
     """Start a command behind the door, with a bare environment.
 
-    Its capabilities and cgroup are this process's, not those of the process entered.
+    Its capabilities and cgroup are this process's, not those of the process entered. Raises
+    ProcessLookupError when that has ended.
     """
     with _children_in_pid_namespace_of(door.pid):
         return Command(
@@ -173,7 +175,10 @@ def _children_in_pid_namespace_of(pid: int) -> Iterator[None]:
     """Whatever this thread starts meanwhile stands in the pid namespace of `pid`'s children."""
     ours = os.open("/proc/self/ns/pid", os.O_RDONLY)
     try:
-        theirs = os.open(f"/proc/{pid}/ns/pid_for_children", os.O_RDONLY)
+        try:
+            theirs = os.open(f"/proc/{pid}/ns/pid_for_children", os.O_RDONLY)
+        except FileNotFoundError:
+            raise ProcessLookupError(pid) from None
         try:
             _set_pid_namespace(theirs)
         finally:

@@ -168,7 +168,7 @@ class Namespaces:
         self._commands[:] = [known for known in self._commands if known.poll() is None]
         self._commands.append(command)
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float | None) -> bool:
         """Whether the program ended, and everything with it, within `timeout` seconds."""
         for command in self._commands:
             command.poll()

@@ -93,7 +93,8 @@ class Switch(Place):
         pid, own, port = machine.pid, self.pid, port_of(machine, interface)
         # Made from here with one end there: never in this computer's own network, not even shortly.
         outside = (
-            f"link add name {port} type veth peer name {interface} netns {pid}\n"
+            f"link add name {port} type veth peer name {interface}"
+            f" address {_mac(machine, interface)} netns {pid}\n"
             f"link set dev {port} master {BRIDGE} addrgenmode none up\n"
         )
         with self._telling(machine, interface):
@@ -145,6 +146,15 @@ def port_of(machine: Place, interface: str) -> str:
     """The bridge's end of a cable: any process finds its name again."""
     cable = f"{machine.namespaces.record()['cgroup']} {interface}"
     return f"p{hashlib.sha256(cable.encode()).hexdigest()[:12]}"
+
+
+def _mac(machine: Place, interface: str) -> str:
+    """The interface's own address, of those for local use: the same after each boot, as on a card.
+
+    Else neighbours would send to the former one until they have given it up.
+    """
+    digest = hashlib.sha256(f"{machine.name} {interface}".encode()).hexdigest()
+    return ":".join(["02", *(digest[at : at + 2] for at in range(0, 10, 2))])
 
 
 def _add(address: str, interface: str) -> str:

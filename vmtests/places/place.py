@@ -120,6 +120,8 @@ class Place(ABC):
             message = f"{self.name}: {shlex.join(argv)}: not done after {timeout:g} s"
             stdout, stderr = late.stdout or b"", late.stderr or b""
             raise CommandTimeout(message + _outputs(stdout, stderr), stdout, stderr) from None
+        except ProcessLookupError:
+            raise self._gone() from None
         if done.returncode < 0:
             self._nudge()
         return done
@@ -153,9 +155,11 @@ class Place(ABC):
         `terminate()` and `kill()` are for the command and all that it has started, `send_signal`
         too. It ends with the place at the latest; use it in a `with` block to reap it.
         """
-        command = start_inside(
-            self._open_door(argv), argv, stdin=stdin, stdout=stdout, stderr=stderr
-        )
+        door = self._open_door(argv)
+        try:
+            command = start_inside(door, argv, stdin=stdin, stdout=stdout, stderr=stderr)
+        except ProcessLookupError:
+            raise self._gone() from None
         self.namespaces.add(command)
         return command
 
@@ -174,8 +178,11 @@ class Place(ABC):
         if isinstance(argv, str):
             raise TypeError(f"a list of arguments, please, as in ['sh', '-c', {argv!r}]")
         if self.namespaces.wait(0):
-            raise MachineError(f"{self.name}: it is off\n{self.console()}")
+            raise self._gone()
         return self._door()
+
+    def _gone(self) -> MachineError:
+        return MachineError(f"{self.name}: it is off\n{self.console()}")
 
     def _signal(self, number: int) -> None:
         if not self.namespaces.wait(0):

@@ -57,11 +57,11 @@ class Process:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return {"pid": self.pid, "started": self._started, "boot": boot}
 
-    def wait(self, timeout: float) -> bool:
+    def wait(self, timeout: float | None) -> bool:
         """Whether it ended within `timeout` seconds; if it is this process's child, reaped."""
         poll = select.poll()
         poll.register(self._descriptor, select.POLLIN)
-        ended = bool(poll.poll(timeout * 1000))
+        ended = bool(poll.poll(None if timeout is None else timeout * 1000))
         if ended:
             with suppress(ChildProcessError):
                 os.waitid(os.P_PIDFD, self._descriptor, os.WEXITED | os.WNOHANG)
