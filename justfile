@@ -52,6 +52,10 @@ bench-forward: _venv
 bench-lab: _venv
     {{ bin }}/python bench/lab.py > bench/lab.md
 
+# measure machines of tests, some ten minutes, as root; write bench/vmtests.md
+bench-vmtests: _venv
+    {{ bin }}/python bench/vmtests.py > bench/vmtests.md
+
 # the project at work on this computer
 demo:
     make demo

@@ -101,6 +101,10 @@ class Backend(ABC):
         for vlan, interface, _ in self.cables:
             vlan.lose(self.cable_end, interface, percent)
 
+    def unplug(self) -> None:
+        """Take all cables away, but not the machine's interfaces, which a snapshot is without."""
+        raise MachineError(f"{self.name}: {self.kind} keeps its cables")
+
     def snapshot(self, name: str) -> None:
         """Keep memory and disk as they are now, under a name of `[a-z0-9-]`."""
         raise MachineError(f"{self.name}: {self.kind} takes no snapshots ({name})")

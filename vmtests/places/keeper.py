@@ -3,9 +3,9 @@
 It is run by path (`python -I -S keeper.py CGROUP PARENT`), therefore without this package and
 site-packages. Its standard input is one end of a line to the process that asked for it, PARENT a
 process descriptor of that. On the line come requests, each of one line of JSON: `["start", ARGV,
-ENVIRONMENT, TERMINAL]` starts the one program it can run, in the cgroup, on the terminal that this
-descriptor is, if it is not null; `["detach"]` makes it forget line and parent. It answers each with
-a byte when that is done.
+ENVIRONMENT, TERMINAL, TELLS]` starts the one program it can run, in the cgroup, on the terminal
+that this descriptor is, if it is not null; `["detach"]` makes it forget line and parent. It answers
+each with a byte when that is done; a start, where TELLS is true, when the program says so.
 
 It ends when the program ends, when line or parent come to their end, or when it is sent `END=1` on
 NOTIFY. Before, it kills the cgroup and removes it; all else goes with the namespaces.
@@ -83,10 +83,11 @@ def _serve(cgroup: Path, parent: int, line: socket.socket, notify: socket.socket
             # First the line: who has died since may have detached before.
             if line.fileno() in readable:
                 match json.loads(requests.readline() or "null"):
-                    case ["start", argv, env, terminal]:
+                    case ["start", argv, env, terminal, tells]:
                         programs.append(_spawn(argv, env, terminal, cgroup))
                         if terminal is not None:
                             os.close(terminal)
+                        line.sendall(b"" if tells else b"\n")
                     case ["detach"]:
                         askers.clear()
                         with suppress(BrokenPipeError):

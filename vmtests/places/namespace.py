@@ -151,14 +151,17 @@ class Namespaces:
         env: Mapping[str, str],
         timeout: float,
         terminal: int | None = None,
+        *,
+        tells: bool = True,
     ) -> None:
         """Start the one program and return when it has sent READY=1, as sd_notify(3) does.
 
         `env` is added to this process's environment; `terminal` is one that `create` was given.
+        `tells=False`: the program sends nothing, and this returns when it has been started.
         Raises MachineError with the last lines of output when the program ends first, or after
         `timeout` seconds. Not after `detach`.
         """
-        self._request(["start", list(argv), dict(env), terminal], timeout)
+        self._request(["start", list(argv), dict(env), terminal, tells], timeout)
 
     def add(self, command: subprocess.Popen[bytes]) -> None:
         """Take charge of a command that this process has inside: before all ends, it is reaped.

@@ -1,0 +1,156 @@
+"""The life of a machine: it starts in the background, goes down, comes back, leaves artefacts."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend
+from vmtests.failure import RequestedAssertionFailed
+from vmtests.nested import Nested
+from vmtests.places import MachineError
+from vmtests.script import log
+
+_ASIDE = 20.0  # for what is asked besides
+_JOURNAL = ["journalctl", "--no-pager", "--quiet", "--output=short-monotonic", "--no-hostname"]
+
+
+class Life:
+    """A machine on a backend, as far as it is on or off."""
+
+    def __init__(
+        self, backend: Backend, *, artefacts: Path | None = None, boot_timeout: float = BOOT_TIMEOUT
+    ) -> None:
+        self.name = backend.name
+        self.backend = backend
+        self.artefacts = artefacts
+        self.boot_timeout = boot_timeout
+        self.asserted: set[str] = set()
+        """The units that a test has asked after, and those of a command that had to succeed."""
+        self._boot: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._seen = 0  # of the console, by wait_for_console_text
+
+    def __repr__(self) -> str:
+        return f"<Machine {self.name!r} on {self.backend.kind}>"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def start(self, allow_reboot: bool = False) -> None:  # noqa: ARG002 (the driver's)
+        """Boot, and do not wait for it; nothing if it runs.
+
+        `allow_reboot` is the driver's: here every machine may reboot.
+        """
+        if self._boot is None:
+            self._seen = 0
+            self._in_background(lambda: self.backend.start(self.boot_timeout))
+
+    def connect(self) -> None:
+        """Start the machine unless it runs, and return when it runs commands."""
+        self.start()
+        if self._boot is not None:
+            self._boot.join()
+        if self._failure is not None:
+            failure, self._failure, self._boot = self._failure, None, None
+            raise failure
+
+    def is_up(self) -> bool:
+        """Whether it runs commands now."""
+        return self._boot is not None and not self._boot.is_alive() and self._failure is None
+
+    def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> None:
+        """Power off in good order, and return when it is off; nothing if it is."""
+        if self._boot is not None:
+            self.connect()
+            self._keep_journal()
+            self._boot = None
+            with self.nested("shutting down"):
+                self.backend.shutdown(timeout)
+
+    def wait_for_shutdown(self, timeout: float | None = None) -> None:
+        """Return when it is off, which something else brings about."""
+        if self._boot is None:
+            return
+        self._boot.join()
+        with self.nested("waiting for the machine to power off"):
+            if not self.backend.wait_for_shutdown(timeout):
+                raise RequestedAssertionFailed(f"{self.name}: not off after {timeout:g} s")
+        self._boot = None
+
+    def crash(self) -> None:
+        """Pull the plug, as a power failure does; nothing if it is off."""
+        if self._boot is not None:
+            self._boot.join()
+            self._boot = None
+            self.log("forced crash")
+            self.backend.crash()
+
+    def reboot(self) -> None:
+        """Reboot in good order, in the background as `start` does."""
+        self.connect()
+        self._keep_journal()
+        self.log("reboot")
+        self._in_background(lambda: self.backend.reboot(self.boot_timeout))
+
+    def release(self) -> None:
+        """Keep its artefacts, and leave nothing else of it; nothing if it is off."""
+        if self.is_up():
+            self._keep_journal()
+        with suppress(MachineError):
+            self.crash()
+
+    def snapshot(self, name: str) -> None:
+        """Keep memory and disk under a name; MachineError where the backend cannot."""
+        self.connect()
+        self.backend.snapshot(name)
+
+    def restore(self, name: str) -> None:
+        """Go back to a snapshot. The console's text goes on."""
+        self.backend.restore(name)
+
+    def log(self, msg: str) -> None:
+        """Print a line with the machine's name."""
+        log.info(msg, {"machine": self.name})
+
+    def nested(self, msg: str) -> AbstractContextManager[None]:
+        """Print a line, and how long the block took."""
+        return log.nested(msg, {"machine": self.name})
+
+    def _in_background(self, do: Callable[[], None]) -> None:
+        def work() -> None:
+            try:
+                do()
+            except BaseException as error:  # noqa: BLE001 (raised by `connect`)
+                self._failure = error
+
+        self._failure = None
+        self._boot = threading.Thread(target=work, name=f"boot {self.name}", daemon=True)
+        self._boot.start()
+
+    def _keep_journal(self) -> None:
+        if self.artefacts is not None and not isinstance(self.backend, Nested):
+            with suppress(MachineError):
+                text = self._journal(None, None)
+                self.artefacts.mkdir(parents=True, exist_ok=True)
+                with (self.artefacts / "journal.log").open("a") as file:
+                    file.write(text)
+
+    def _journal(self, unit: str | None, lines: int | None) -> str:
+        chosen = [] if unit is None else [f"--unit={unit}"]
+        chosen += [] if lines is None else [f"--lines={lines}"]
+        self.backend.run(["journalctl", "--sync"], _ASIDE)
+        return self.backend.run([*_JOURNAL, *chosen], _ASIDE).stdout.decode(errors="replace")
