@@ -15,7 +15,8 @@ import pytest
 
 from holo_infra.cli import compile as compile_command
 from holo_infra.cli import main
-from holo_infra.cli.fleet import Compiled, compile_fleet
+from holo_infra.cli.fleet import compile_fleet
+from holo_infra.compiled import Compiled
 from holo_infra.source import Source
 
 GOOD = """

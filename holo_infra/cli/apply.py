@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holo_infra.cli.arguments import seconds
-from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet
+from holo_infra.cli.fleet import add_fleet, check_host, compile_fleet
 from holo_infra.cli.output import say, warned
 from holo_infra.cli.progress import Progress, summary
+from holo_infra.compiled import Compiled
 from holo_infra.runtime.apply import apply
 from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.machine import Machine, ThisComputer

@@ -8,18 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from holo_infra.allocate import render_lock
-from holo_infra.cli.fleet import (
-    Compiled,
-    Locate,
-    add_fleet,
-    compile_fleet,
-    lock_path,
-    past_all_checks,
-    read_fleet,
-    read_lock_file,
-)
+from holo_infra.cli.fleet import add_fleet, compile_fleet, read_fleet
 from holo_infra.cli.inputs import Inputs
 from holo_infra.cli.output import counted, progress, say, warned, working
+from holo_infra.compiled import Compiled, Locate, lock_path, past_all_checks, read_lock_file
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.model.fleet import Fleet
 from holo_infra.plan import Written, check, is_made_from, replace, write

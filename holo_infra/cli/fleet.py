@@ -1,37 +1,17 @@
-"""What commands on a fleet share: reading it with its lock file, its numbers, all its mistakes."""
+"""What commands on a fleet share: their arguments, and telling that they read and check it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from holo_infra.allocate import Allocation, allocate, read_lock
-from holo_infra.check import check_fleet
+from holo_infra import compiled
 from holo_infra.cli.output import working
-from holo_infra.diagnostics import Diagnostic, FieldPath, FleetError, Place
+from holo_infra.compiled import Compiled
+from holo_infra.diagnostics import Diagnostic, FleetError, Place
 from holo_infra.diagnostics.report import Format
-from holo_infra.lower import LoweredFleet, lower
-from holo_infra.model.fleet import Fleet
 from holo_infra.source import Source, load
-from nixgen import NixgenError
-
-Locate = Callable[[FieldPath], Place | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Compiled:
-    """A fleet, its numbers, and what it was lowered to."""
-
-    fleet: Fleet
-    allocation: Allocation
-    lowered: LoweredFleet
-    warnings: tuple[Diagnostic, ...]
-    locate: Locate
-    """Where a field of the fleet stands."""
 
 
 def add_fleet(parser: argparse.ArgumentParser) -> None:
@@ -52,64 +32,22 @@ def add_fleet(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def lock_path(fleet: Path) -> Path:
-    """The lock file beside a fleet's file: `fleet.py` -> `fleet.lock.json`."""
-    return fleet.with_name(f"{fleet.stem}.lock.json")
-
-
 def read_fleet(path: Path) -> Source:
     """The fleet of a file, and what is wrong with it by itself."""
     with working(f"reading {path}"):
         return load(path)
 
 
-def read_lock_file(fleet: Path) -> bytes:
-    """The lock file's content, empty where there is none."""
-    lock = lock_path(fleet)
-    return lock.read_bytes() if lock.exists() else b""
-
-
 def compile_fleet(path: Path, source: Source | None = None) -> Compiled:
     """The fleet of a file, which may have been read. Raises FleetError with all that is wrong."""
     source = source or read_fleet(path)
-    problems = list(source.diagnostics)
-    if source.fleet is None:
-        raise FleetError(problems)
-    content = read_lock_file(path)
-    lock = read_lock(content, str(lock_path(path))) if content else Allocation()
-    with working(f"checking {path}"), past_all_checks(path):
-        allocation, clashes = allocate(source.fleet, lock)
-        checked = check_fleet(source.fleet, allocation, whole=source.whole)
-        problems += _located(source, [*clashes, *checked])
-        if any(problem.is_error for problem in problems):
-            raise FleetError(problems)
-        lowered = lower(source.fleet, allocation)
-    return Compiled(source.fleet, allocation, lowered, tuple(problems), source.locate)
+    with working(f"checking {path}"):
+        return compiled.compile_fleet(path, source)
 
 
-def check_host(compiled: Compiled, host: str, path: Path) -> None:
+def check_host(made: Compiled, host: str, path: Path) -> None:
     """Raises FleetError where the fleet of a file has no such host."""
-    if host not in compiled.fleet.hosts:
-        hint = f"hosts: {', '.join(sorted(compiled.fleet.hosts)) or 'none'}"
+    if host not in made.fleet.hosts:
+        hint = f"hosts: {', '.join(sorted(made.fleet.hosts)) or 'none'}"
         message = f"the fleet has no host {host}"
         raise FleetError([Diagnostic("HI216", (), message, hint, Place(str(path)))])
-
-
-@contextmanager
-def past_all_checks(path: Path) -> Iterator[None]:
-    """Raises FleetError for a failure that comes of parts which a program built past all checks.
-
-    pydantic's `model_construct` is such a way. Everything else that is raised passes.
-    """
-    try:
-        yield
-    except (FleetError, NixgenError, OSError):
-        raise
-    except Exception:
-        if faults := load(path, thorough=True).diagnostics:
-            raise FleetError(faults) from None
-        raise
-
-
-def _located(source: Source, diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
-    return [replace(found, place=source.locate(found.path)) for found in diagnostics]

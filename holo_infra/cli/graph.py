@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from holo_infra.cli.fleet import compile_fleet, past_all_checks
+from holo_infra.cli.fleet import compile_fleet
 from holo_infra.cli.output import warned
+from holo_infra.compiled import past_all_checks
 from holo_infra.diagnostics import Diagnostic, FleetError
 from holo_infra.plan import replace
 from holo_infra.targets.graph import dot, mermaid

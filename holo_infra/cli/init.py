@@ -6,8 +6,8 @@ import argparse
 import shlex
 from pathlib import Path
 
-from holo_infra.cli.fleet import lock_path
 from holo_infra.cli.output import say
+from holo_infra.compiled import lock_path
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
 
 PYTHON = '''\

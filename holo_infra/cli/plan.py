@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from holo_infra.cli.compile import add_output, files_of, lock_change, missing_modules
-from holo_infra.cli.fleet import add_fleet, compile_fleet, lock_path
+from holo_infra.cli.fleet import add_fleet, compile_fleet
 from holo_infra.cli.output import is_coloured, say, warned
+from holo_infra.compiled import lock_path
 from holo_infra.model.fleet import Fleet
 from holo_infra.plan import Survey, check
 from holo_infra.plan.describe import describe, mark, printable, summary

@@ -10,8 +10,9 @@ from typing import Any
 from holo_infra.allocate import ContainerNumbers
 from holo_infra.allocate.addresses import block, octet, quad
 from holo_infra.allocate.scope import SHARED
-from holo_infra.cli.fleet import Compiled, add_fleet, check_host, compile_fleet, past_all_checks
+from holo_infra.cli.fleet import add_fleet, check_host, compile_fleet
 from holo_infra.cli.output import warned
+from holo_infra.compiled import Compiled, past_all_checks
 from holo_infra.lower.fleet import STATES
 from holo_infra.model.fleet import Container
 from holo_infra.model.services import Services

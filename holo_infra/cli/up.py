@@ -13,9 +13,10 @@ from typing import Any
 
 from holo_infra.check.listeners import ANY
 from holo_infra.cli.arguments import seconds
-from holo_infra.cli.fleet import Compiled, add_fleet, compile_fleet
+from holo_infra.cli.fleet import add_fleet, compile_fleet
 from holo_infra.cli.output import say, warned
 from holo_infra.cli.progress import Progress, summary
+from holo_infra.compiled import Compiled
 from holo_infra.runtime.apply import Outcome, apply
 from holo_infra.runtime.bundle import Bundle, make_bundle
 from holo_infra.runtime.embedded import FOLDER, Embedded

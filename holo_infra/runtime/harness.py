@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from holo_infra.allocate import Allocation, allocate, read_lock
-from holo_infra.check import check_fleet
+from holo_infra.compiled import compile_fleet
 from holo_infra.diagnostics import FleetError
-from holo_infra.lower import LoweredFleet, lower
-from holo_infra.model import fleet as model
 from holo_infra.runtime.bundle import CONFIGURATION, UNITS, Bundle, make_bundle
 from holo_infra.runtime.embedded import FOLDER, Embedded
 from holo_infra.runtime.wiring import wires
@@ -34,36 +31,20 @@ def fleet_of(path: Path) -> Fleet | None:
     if path.suffix not in _SUFFIXES:
         return None
     try:
-        fleet, lowered = _lowered(path)
+        compiled = compile_fleet(path, load(path))
     except FleetError as error:
         raise NoFleet(str(error)) from None
     programs = _Programs()
-    lowered = programs.shown(lowered)
+    lowered = programs.shown(compiled.lowered)
     bundles = {name: make_bundle(lowered, name, programs) for name in lowered.hosts}
     seen = programs.seen()
-    wired = wires(fleet)
+    wired = wires(compiled.fleet)
     hosts = {}
     for name, bundle in bundles.items():
         address, beyond = wired.get(name, (None, ()))
         units = _units(bundle)
         hosts[name] = _host(name, bundle.files, seen, units, address=address, beyond=beyond)
-    return Fleet(fleet.name, hosts)
-
-
-def _lowered(path: Path) -> tuple[model.Fleet, LoweredFleet]:
-    """A fleet that was read, checked and lowered as all commands do it."""
-    source = load(path)
-    if source.fleet is None:
-        raise FleetError(source.diagnostics)
-    lock = path.with_name(f"{path.stem}.lock.json")
-    content = lock.read_bytes() if lock.exists() else b""
-    before = read_lock(content, str(lock)) if content else Allocation()
-    allocation, clashes = allocate(source.fleet, before)
-    problems = [*source.diagnostics, *clashes]
-    problems += check_fleet(source.fleet, allocation, whole=source.whole)
-    if any(problem.is_error for problem in problems):
-        raise FleetError([problem for problem in problems if problem.is_error])
-    return source.fleet, lower(source.fleet, allocation)
+    return Fleet(compiled.fleet.name, hosts)
 
 
 class _Programs(Embedded):
