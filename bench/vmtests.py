@@ -180,8 +180,8 @@ def run_suite(tests: int, machines: Iterator[Sequence[Machine]]) -> None:
     """Run tests that find nothing of the one before."""
     for number, trio in zip(range(tests), machines, strict=True):
         for machine in trio:
-            machine.fail("test -e /root/mark")
-            machine.succeed(f"echo {number} >/root/mark", "systemctl is-active multi-user.target")
+            machine.fail("test -e /srv/mark")
+            machine.succeed(f"echo {number} >/srv/mark", "systemctl is-active multi-user.target")
 
 
 def restored(tests: int) -> Iterator[Sequence[Machine]]:

@@ -41,4 +41,13 @@ merge [
       touch $out
     '';
   }
+  # NixOS tests: fleets on virtual machines.
+  (import ./scenarios.nix {
+    inherit
+      lib
+      merge
+      pkgs
+      self
+      ;
+  })
 ]

@@ -204,13 +204,13 @@ with subtest("conditions"):
         raise AssertionError("the condition did not hold")
 
 with subtest("life"):
-    machine_a.succeed("echo kept > /root/kept; sync")
+    machine_a.succeed("echo kept > /srv/kept; sync")
     machine_a.reboot()
-    assert machine_a.succeed("cat /root/kept") == "kept\\n"
+    assert machine_a.succeed("cat /srv/kept") == "kept\\n"
     machine_a.crash()
     assert not machine_a.is_up()
     machine_a.start()
-    assert machine_a.succeed("cat /root/kept") == "kept\\n"
+    assert machine_a.succeed("cat /srv/kept") == "kept\\n"
     machine_a.execute("systemctl poweroff", check_return=False)
     machine_a.wait_for_shutdown()
     machine_b.shutdown()

@@ -88,6 +88,8 @@ let
 
       stdenv.hostPlatform = { inherit system; };
 
+      testers.runNixOSTest = import ./nixos/test.nix { inherit lib pkgs text; };
+
       writeText = name: content: text name content { };
       writeTextDir = path: content: text (baseNameOf path) content { };
       writeShellScriptBin = name: content: text name content { meta.mainProgram = name; };

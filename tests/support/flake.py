@@ -6,13 +6,15 @@ import json
 from pathlib import Path
 from typing import Any
 
+from holo_infra.scenarios import SCENARIOS
 from tests.support import fleets
 from tests.support.nix import Nix, nixpkgs_tree
 
 SYSTEMS = ["aarch64-linux", "x86_64-linux"]
+TESTS = {name for one in SCENARIOS.values() for name in (one.name, *one.also)}
 OUTPUTS = {
     "apps": ["default"],
-    "checks": ["format", "modules", "package", "services"],
+    "checks": sorted(["format", "modules", "package", "services", *TESTS]),
     "devShells": ["default"],
     "packages": ["default", "hc-http-gw_0_4", "hc-http-gw_0_5", "holo-infra"],
 }

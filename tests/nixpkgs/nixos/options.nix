@@ -140,6 +140,13 @@ let
       }
     ];
 
+  address = types.submodule {
+    options = {
+      address = required types.str;
+      prefixLength = required types.int;
+    };
+  };
+
   # A kernel parameter: set once, or with different priorities.
   sysctl = lib.mkOptionType {
     name = "sysctl option value";
@@ -174,6 +181,7 @@ in
     networking.hostName = option (types.strMatching (
       "^$|^[[:alnum:]]([[:alnum:]_-]{0,61}[[:alnum:]])?$"
     )) "nixos";
+    networking.interfaces = attrsOf { options.ipv4.addresses = listOf address; };
     networking.nftables.enable = bool false;
     networking.nftables.tables = attrsOf table;
     networking.useDHCP = bool true;

@@ -1,0 +1,130 @@
+# Scenario extra-container-holochain-integration-private-network. Made by `python -m holo_infra.scenarios` from
+# holo_infra.scenarios.private_network; do not edit.
+
+import json
+import shlex
+
+CONTAINER = "container@holochain0.service"
+PATIENCE = 600
+ANSWER = 15
+
+
+def in_container(container):
+    """How a command of the host begins that runs in a container."""
+    leader = f"$(machinectl show {container} --property=Leader --value)"
+    return f"nsenter --target {leader} --all --wd=/ --"
+
+
+def inside(host, container, command):
+    """What a command prints that runs in a container, where it must succeed."""
+    return host.succeed(f"{in_container(container)} {command}")
+
+
+def listening(host, port):
+    """The addresses of the host itself on which somebody listens at a TCP port."""
+    lines = host.succeed(f"ss -Htln 'sport = :{port}'").splitlines()
+    return {line.split()[3].rpartition(":")[0] for line in lines}
+
+
+def shown(host, unit, *properties):
+    """Properties of a unit."""
+    asked = " ".join(f"--property={name}" for name in properties)
+    lines = host.succeed(f"systemctl show {asked} '{unit}'").splitlines()
+    return {line.partition("=")[0]: line.partition("=")[2] for line in lines}
+
+
+def agent_says_private(host):
+    """What the host agent is told of its containers' networks."""
+    words = shown(host, "holo-host-agent.service", "Environment")["Environment"].split()
+    told = dict(word.split("=", 1) for word in words)
+    return told.get("IS_CONTAINER_ON_PRIVATE_NETWORK", "nothing")
+
+
+def conductor_config(host, container):
+    """The configuration that a container's conductor reads."""
+    config = json.loads(inside(host, container, "cat /etc/holo/services/conductor.json"))
+    assert isinstance(config, dict), config
+    return config
+
+
+def is_ready(container, forward):
+    """A command that succeeds if a forward's service is ready."""
+    return f"systemctl start ready-{container}-{forward}.service"
+
+
+def open_websocket(port, address = "127.0.0.1"):
+    """A command that opens a websocket, and fails unless the server agrees."""
+    lines = [
+        "GET / HTTP/1.1",
+        f"Host: {address}:{port}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "Origin: scenario",
+    ]
+    request = "".join(f"{line}\\r\\n" for line in [*lines, ""])
+    ask = f"exec 3<>/dev/tcp/{address}/{port}; printf '{request}' >&3; head -n 1 <&3"
+    return f"timeout {ANSWER} bash -c {shlex.quote(ask)} 2>&1 | grep -F ' 101 '"
+
+
+def script(host):
+    """From the boot of the host to a second start of the container."""
+    with subtest("the container starts with the machine"):
+        host.wait_for_unit(CONTAINER, timeout=PATIENCE)
+
+    with subtest("the conductor is ready"):
+        host.wait_until_succeeds(is_ready("holochain0", "admin"), timeout=PATIENCE)
+        state = inside(host, "holochain0", "systemctl show --property=ActiveState holochain")
+        assert state == "ActiveState=active\n", state
+        assert shown(host, CONTAINER, "NRestarts")["NRestarts"] == "0", "it took several starts"
+
+    with subtest("the forward answers on the host's localhost"):
+        host.wait_until_succeeds(open_websocket(8000), timeout=PATIENCE)
+
+    with subtest("the forward answers on no other address"):
+        assert listening(host, 8000) == {"127.0.0.1"}, listening(host, 8000)
+        for address in ("10.0.85.1", "10.0.85.2"):
+            host.fail(open_websocket(8000, address))
+
+    with subtest("host and container have the two addresses of a /30"):
+        on_host = host.succeed("ip -4 -brief address show dev holo-0").split()
+        assert on_host[2:] == ["10.0.85.1/30"], on_host
+        there = host.succeed("ip -n holochain0 -4 -brief address show dev host0").split()
+        assert there[2:] == ["10.0.85.2/30"], there
+        route = host.succeed("ip -n holochain0 route show default").split()
+        assert route[:3] == ["default", "via", "10.0.85.1"], route
+        identity = inside(host, "holochain0", "cat /etc/holo/identity.env").splitlines()
+        assert identity == ["HOLO_CONTAINER=holochain0", "HOLO_ADDRESS=10.0.85.2"], identity
+
+    with subtest("the container reaches nothing of its host"):
+        host.succeed("systemd-run --collect --unit=own socat TCP4-LISTEN:9999,fork,reuseaddr PIPE")
+        to_host = f"timeout {ANSWER} bash -c 'exec 3<>/dev/tcp/10.0.85.1/9999'"
+        host.wait_until_succeeds(to_host, timeout=PATIENCE)
+        host.fail(f"ip netns exec holochain0 {to_host}")
+        host.succeed("systemctl stop own.service")
+
+    with subtest("the agent is told that containers have networks of their own"):
+        assert agent_says_private(host) == "true", agent_says_private(host)
+
+    with subtest("stopping the container closes its port and leaves nothing"):
+        inside(host, "holochain0", "touch /var/lib/holo/holochain/kept")
+        config = conductor_config(host, "holochain0")
+        host.succeed(f"systemctl stop {CONTAINER}", timeout=PATIENCE)
+        host.wait_for_closed_port(8000, timeout=PATIENCE)
+        assert listening(host, 8000) == set(), "the forward outlives its container"
+        host.fail(open_websocket(8000))
+        host.wait_until_fails("ip link show dev holo-0", timeout=PATIENCE)
+        host.wait_until_fails("ip netns list | grep -w holochain0", timeout=PATIENCE)
+
+    with subtest("after a restart the forward answers again"):
+        host.succeed(f"systemctl start {CONTAINER}", timeout=PATIENCE)
+        host.wait_until_succeeds(open_websocket(8000), timeout=PATIENCE)
+
+    with subtest("state and configuration outlive the restart"):
+        inside(host, "holochain0", "test -e /var/lib/holo/holochain/kept")
+        assert conductor_config(host, "holochain0") == config
+
+
+start_all()
+script(host)
