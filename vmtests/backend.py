@@ -31,6 +31,8 @@ class Backend(ABC):
     kind: ClassVar[str]
     """`nspawn`, `qemu` or `nixos`."""
     can_snapshot: ClassVar[bool] = False
+    connects_early: ClassVar[bool] = False
+    """Whether `connect` may come before `start`: an interface is then there before units run."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -27,6 +27,7 @@ DefaultDependencies=no
 Before=sysinit.target
 
 [Service]
+Type=oneshot
 RemainAfterExit=yes
 """
 _UNITS = "/etc/systemd/system"
@@ -90,44 +91,42 @@ def configuration_of(
 ) -> Configuration:
     """What the machine of a host is made of before it is on a network.
 
-    On nspawn that is all of it. Its address is there before the units run that bind to it: on `lo`,
-    for a cable can only be plugged in once the machine has a network, and `start` returns when its
-    units run. The kernel takes it for the uplink's as well, once it has one, and leaves open
-    sockets alone.
+    On nspawn that is all of it.
     """
     if backend != "nspawn":
         return Configuration(backend=backend)
     files: dict[str, Content] = {path: Link(target) for path, target in host.links.items()}
     files |= {path: text for path, text in host.files.items() if not isinstance(text, Path)}
     binds = {path: file for path, file in host.files.items() if isinstance(file, Path)}
-    return Configuration(files={**files, **_network(host, interface)}, binds=binds, tree=tree)
+    return Configuration(files={**files, **_ways(host, interface)}, binds=binds, tree=tree)
 
 
-def _network(host: FleetHost, interface: str) -> dict[str, Content]:
-    """Units that give a host its address early, and its ways when it has a cable, at each boot."""
-    commands = {}
-    if host.address is not None:
-        address = host.address.partition("/")[0]
-        commands["address"] = f"Type=oneshot\nExecStart=ip address replace {address} dev lo\n"
-    for number, address in enumerate(host.beyond):
-        way = f"until ip route replace {address} dev {interface}; do sleep 0.1; done 2>/dev/null"
-        commands[f"way-{number}"] = f'Type=exec\nExecStart=sh -c "{way}"\n'
+def _ways(host: FleetHost, interface: str) -> dict[str, Content]:
+    """Units that give a host its ways to addresses beyond its prefix, at each boot."""
     files: dict[str, Content] = {}
-    for name, command in commands.items():
-        unit = f"vmtests-{name}.service"
-        files[f"{_UNITS}/{unit}"] = f"{_EARLY}{command}"
+    for number, address in enumerate(host.beyond):
+        unit = f"vmtests-way-{number}.service"
+        way = f"until ip route replace {address} dev {interface}; do sleep 0.1; done 2>/dev/null"
+        files[f"{_UNITS}/{unit}"] = f'{_EARLY}ExecStart=sh -c "{way}"\n'
         files[f"{_UNITS}/sysinit.target.wants/{unit}"] = Link(f"../{unit}")
     return files
 
 
 def wire(machine: Machine, host: FleetHost, vlan: Vlan, interface: str = UPLINK) -> None:
-    """Lead a machine that runs to a network, and give it its files where it has none yet."""
+    """Start a machine, lead it to a network, and give it its files where it has none yet.
+
+    On nspawn it has its address before units run that bind to it.
+    """
+    if not machine.backend.connects_early:
+        machine.connect()
     if host.address is not None:
         machine.attach(vlan, interface, host.address)
+    machine.connect()
+    if machine.backend.kind != "nspawn":
         for address in host.beyond:
             machine.succeed(f"ip route replace {address} dev {interface}")
-    if machine.backend.kind != "nspawn" and (host.files or host.links):
-        put(machine, {**host.files, **{path: Link(to) for path, to in host.links.items()}})
+        if host.files or host.links:
+            put(machine, {**host.files, **{path: Link(to) for path, to in host.links.items()}})
 
 
 @contextmanager
@@ -175,7 +174,6 @@ def start_wired(
     """Start machines at once, and lead them to a network. Raises the first failure after all."""
 
     def one(name: str) -> None:
-        machines[name].connect()
         wire(machines[name], fleet.hosts[name], vlan, interface)
 
     at_once(one, machines)

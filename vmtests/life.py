@@ -68,6 +68,11 @@ class Life:
             failure, self._failure, self._boot = self._failure, None, None
             raise failure
 
+    @property
+    def is_started(self) -> bool:
+        """Whether it was started and has not been off since, as far as this process knows."""
+        return self._boot is not None
+
     def is_up(self) -> bool:
         """Whether it runs commands now."""
         return self._boot is not None and not self._boot.is_alive() and self._failure is None

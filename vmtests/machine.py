@@ -143,8 +143,12 @@ class Machine(Units):
         self.console.send(chars)
 
     def attach(self, vlan: Vlan, interface: str = "eth1", address: str | None = None) -> None:
-        """Lead an interface of the machine to a network, with an address and its length or none."""
-        self.connect()
+        """Lead an interface of the machine to a network, with an address and its length or none.
+
+        On nspawn this may come before the start: then it is there before units run.
+        """
+        if self.is_started or not self.backend.connects_early:
+            self.connect()
         self.backend.connect(vlan, interface, address)
 
     def block(self) -> None:

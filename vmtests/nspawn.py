@@ -34,6 +34,7 @@ class Nspawn(Backend):
     """
 
     kind = "nspawn"
+    connects_early = True
 
     def __init__(  # noqa: PLR0913 (by keyword all but the name)
         self,
@@ -120,8 +121,9 @@ class Nspawn(Backend):
         self._hang_up()
 
     def connect(self, vlan: Vlan, interface: str, address: str | None = None) -> None:
-        """Lead an interface to a network; it is there again after a reboot, when that is done."""
-        vlan.connect(self.place, interface, address)
+        """Lead an interface to a network; at each boot it is there before units run."""
+        if self.is_on:
+            vlan.connect(self.place, interface, address)
         self.cables.append((vlan, interface, address))
 
     @property
@@ -134,8 +136,7 @@ class Nspawn(Backend):
         self._terminal = os.ttyname(terminal)
         self.place.terminal = terminal
         try:
-            self.place.start(timeout)
-            self._plug_in()
+            self.place.start(timeout, self._plug_in)
         except MachineError as error:
             self.place.kill()
             raise MachineError(f"{error}\n{self.console.last_lines()}") from None
@@ -143,7 +144,7 @@ class Nspawn(Backend):
             os.close(terminal)
 
     def _plug_in(self) -> None:
-        """Connect anew what was connected: the interfaces have gone with their network."""
+        """Connect what is to be connected: interfaces have gone with an earlier network."""
         for vlan, interface, address in self.cables:
             vlan.connect(self.place, interface, address)
 

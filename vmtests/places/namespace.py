@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
@@ -145,7 +145,7 @@ class Namespaces:
         """
         return run_among(self.process.pid, ["--mount", "--net"], argv, stdin)
 
-    def start(
+    def start(  # noqa: PLR0913 (by keyword what is seldom given)
         self,
         argv: Sequence[str],
         env: Mapping[str, str],
@@ -153,15 +153,17 @@ class Namespaces:
         terminal: int | None = None,
         *,
         tells: bool = True,
+        early: Callable[[], None] | None = None,
     ) -> None:
         """Start the one program and return when it has sent READY=1, as sd_notify(3) does.
 
         `env` is added to this process's environment; `terminal` is one that `create` was given.
         `tells=False`: the program sends nothing, and this returns when it has been started.
+        `early` is called while that is waited for.
         Raises MachineError with the last lines of output when the program ends first, or after
         `timeout` seconds. Not after `detach`.
         """
-        self._request(["start", list(argv), dict(env), terminal, tells], timeout)
+        self._request(["start", list(argv), dict(env), terminal, tells], timeout, early)
 
     def add(self, command: subprocess.Popen[bytes]) -> None:
         """Take charge of a command that this process has inside: before all ends, it is reaped.
@@ -189,12 +191,16 @@ class Namespaces:
             _end(self.process, None, self._commands)
         keeper.remove_cgroup(self._lasting_cgroup)  # gone, unless the keeper was killed itself
 
-    def _request(self, words: list[object], timeout: float) -> None:
+    def _request(
+        self, words: list[object], timeout: float, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         if self._line is None:
             raise MachineError(f"{words[0]}: not after detaching")
         try:
             with suppress(BrokenPipeError):
                 self._line.sendall(json.dumps(words).encode() + b"\n")
+            if meanwhile is not None:
+                meanwhile()
             _await(self._line, str(words[0]), timeout, self._output)
         except BaseException:
             self.end()

@@ -14,7 +14,8 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -150,9 +151,11 @@ class NspawnMachine(Place):
         """What `attach` and, when the machine is gone, `sweep` take."""
         return {**self.namespaces.record(), "name": self.name, "leader": self._leader}
 
-    def start(self, timeout: float = BOOT_TIMEOUT) -> None:
+    def start(self, timeout: float = BOOT_TIMEOUT, early: Callable[[], None] | None = None) -> None:
         """Boot, and return when every job of the boot is done, be it in failed units.
 
+        `early` is called as soon as the machine has a network, which it may lead to switches: its
+        init has just begun, and no unit runs yet.
         Raises MachineError where nspawn cannot work, and with the last lines of the console when
         the machine is not up after `timeout` seconds; ValueError for a path in `files` or `binds`
         that cannot be; OSError for a file of this computer that is not there.
@@ -169,15 +172,32 @@ class NspawnMachine(Place):
                 files, enable = {**files, **_SHELL}, (*enable, *map(os.path.basename, _SHELL))
             binds = build_tree(space, Base(self.tree, self.disk), files, self.binds, enable)
             flags += [f"--machine={self.name}", *(f"--bind-ro={bind}" for bind in binds)]
-            space.start(["systemd-nspawn", *flags], _ENVIRONMENT, timeout, self.terminal)
+            argv = ["systemd-nspawn", *flags]
+
+            def call_early() -> None:
+                if early is not None and self._has_init(space, timeout):
+                    self._namespaces = space
+                    early()
+
+            space.start(argv, _ENVIRONMENT, timeout, self.terminal, early=call_early)
             self._leader = _init(space)
         except BaseException as error:
+            self._namespaces = None
             space.end()
             if isinstance(error, MachineError):
                 hint = _WATCHERS if "inotify object: Too many open files" in str(error) else ""
                 raise MachineError(f"{self.name}: {error}{hint}") from None
             raise
         self._namespaces = space
+
+    def _has_init(self, space: Namespaces, timeout: float) -> bool:
+        """Whether nspawn has come as far as to start an init; else it has ended, or is late."""
+        deadline = time.monotonic() + timeout
+        while not space.wait(POLL / 10) and time.monotonic() < deadline:
+            with suppress(OSError, IndexError):
+                self._leader = _init(space)
+                return True
+        return False
 
     def systemctl(self, *args: str) -> str:
         """What `systemctl ARGS` wrote; MachineError unless its status is 0."""
