@@ -27,6 +27,8 @@ OF_FAULTS = 10
 """The same where units of themselves wait so long before they start again."""
 BOOT = 15
 ANSWER = 1
+MORE = 6
+"""How many times as long a mutant is given where something else has not come in time."""
 CASES = {
     f"{scenario.fleet.name}: {name}": (scenario, mutant)
     for scenario, mutants in MUTANTS
@@ -34,16 +36,17 @@ CASES = {
 }
 
 
-def failure(scenario: Scenario, mutant: Mutant, folder: Path) -> str:
+def failure(scenario: Scenario, mutant: Mutant, folder: Path, times: int = 1) -> str:
     """What a spoilt scenario tells, with the name of its subtest; nothing where it holds."""
+    patience = OF_FAULTS if scenario.fleet.name == "error-detection" else PATIENCE
     try:
         run_scenario(
             scenario,
             folder,
-            patience=OF_FAULTS if scenario.fleet.name == "error-detection" else PATIENCE,
-            answer=ANSWER,
+            patience=times * patience,
+            answer=times * ANSWER,
             change=mutant.spoil,
-            boot_timeout=BOOT,
+            boot_timeout=times * BOOT,
         )
     except (AssertionError, MachineError) as error:
         return "\n".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])])
@@ -67,11 +70,14 @@ def failures(
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_mutant_is_found_by_the_step_that_is_for_it(
-    failures: dict[str, Future[str]], name: str
+    failures: dict[str, Future[str]], name: str, tmp_path: Path
 ) -> None:
+    scenario, mutant = CASES[name]
     told = failures[name].result()
+    if told and mutant.found_by not in told:  # on a busy computer another step may be too slow
+        told = failure(scenario, mutant, tmp_path, MORE)
     assert told, "the scenario holds all the same"
-    assert CASES[name][1].found_by in told
+    assert mutant.found_by in told
 
 
 def test_there_are_mutants_of_every_scenario() -> None:
