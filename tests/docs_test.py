@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -111,7 +113,7 @@ def test_the_definition_and_its_module_in_the_readme_are_those_of_the_project() 
     def squeezed(text: str) -> str:
         return " ".join(text.split())
 
-    definition = squeezed(blocks("python")[1])
+    definition = squeezed(blocks("python")[2])
     assert definition in squeezed((ROOT / "holo_infra/network/socat.py").read_text())
     assert squeezed(blocks("nix")[1]) in squeezed((ROOT / "modules/socat.nix").read_text())
 
@@ -132,6 +134,18 @@ def test_the_steps_in_the_document_put_an_output_in_place_and_start_it(tmp_path:
         host.wait_for_unit("socket-proxyd-holochain0-admin.socket")
         answer = host.succeed(["curl", "-sS", "http://127.0.0.1:8000/identity.env"])
     assert answer.startswith("HOLO_CONTAINER=holochain0\n")
+
+
+@pytest.mark.needs("nspawn", "socat", "ip", "nft", "busybox", "curl")
+def test_the_test_in_the_readme_passes_and_tells_what_the_readme_shows(tmp_path: Path) -> None:
+    for name in ("fleet.py", "fleet.lock.json"):
+        shutil.copy(ROOT / "examples" / "private" / name, tmp_path)
+    (tmp_path / "pages_test.py").write_text(blocks("python")[1])
+    run = [sys.executable, "-m", "pytest", "-q", "--unit-coverage", "-p", "no:cacheprovider"]
+    done = subprocess.run(run, check=False, cwd=tmp_path, capture_output=True, text=True)
+    shown = next(b for b in blocks("console") if b.startswith("# pytest")).splitlines()[1:]
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[-len(shown) : -1] == shown[:-1]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
