@@ -163,7 +163,7 @@ def test_tree_holds_no_identity_and_no_secret(tree: Path) -> None:
 
 
 def test_run_that_fails_leaves_no_tree_and_says_why(tmp_path: Path) -> None:
-    run = [str(SCRIPT), "-d", str(tmp_path / "trees"), "no-such-package-anywhere"]
+    run = [str(SCRIPT), "-d", str(tmp_path / "trees"), "hello"]
     env = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     # Instead of a download: the failure itself.
     (tmp_path / "mmdebstrap").write_text(

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from vmtests.console import Console
     from vmtests.failure import RequestedAssertionFailed
     from vmtests.machine import Machine
+    from vmtests.nixos import NixosVm
     from vmtests.nspawn import Nspawn
     from vmtests.places import MachineError, Result
+    from vmtests.qemu import Qemu
     from vmtests.script import join_all, polling_condition, retry, run_script, start_all, subtest
     from vmtests.vlan import Vlan
 
@@ -29,7 +31,9 @@ __all__ = [
     "Console",
     "Machine",
     "MachineError",
+    "NixosVm",
     "Nspawn",
+    "Qemu",
     "RequestedAssertionFailed",
     "Result",
     "Vlan",
@@ -47,7 +51,9 @@ _HOMES = {
     "Console": "console",
     "Machine": "machine",
     "MachineError": "places",
+    "NixosVm": "nixos",
     "Nspawn": "nspawn",
+    "Qemu": "qemu",
     "Result": "places",
     "RequestedAssertionFailed": "failure",
     "Vlan": "vlan",

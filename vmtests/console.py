@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
+import io
 import os
 import re
+import select
 import threading
 import time
 from contextlib import suppress
@@ -16,7 +19,9 @@ from vmtests.places import MachineError
 
 LAST_LINES = 25
 _CHUNK = 65536
-_CLOSING = 1.0
+_LONGEST_CODE = 256
+_SEARCHES = 0.05  # seconds between two, however fast the machine prints
+_CLOSING = 1.0  # for what is still to be read
 # What is for the eye only: it moves a cursor, colours, sets a title, chooses characters, resets.
 _CODES = re.compile(
     r"""\r | \x1b (?:
@@ -47,9 +52,14 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
         self.closed = False
         self._file = log.open("ab", buffering=0) if log is not None else None
         self._received = bytearray()
+        self._plain = io.StringIO()
+        self._unclear = ""  # the end of what was received, which may be half a code
+        self._to_text = codecs.getincrementaldecoder("utf-8")("replace")
         self._read = 0  # by pexpect
         self._news = threading.Condition()
         self._is_over = False
+        # A descriptor that is closed wakes nobody who reads it, and its number is another's soon.
+        self._awake, self._wake = os.pipe()
         self._thread = threading.Thread(target=self._pump, name=self.name, daemon=True)
         self._thread.start()
 
@@ -66,7 +76,8 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
 
     def plain(self) -> str:
         """The text without what is only for the eye: colours, movements, carriage returns."""
-        return _CODES.sub("", self.text)
+        with self._news:
+            return self._plain.getvalue()
 
     def last_lines(self, count: int = LAST_LINES) -> str:
         """The last lines that say something."""
@@ -83,13 +94,15 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
         with self._news:
             while True:
                 over = self._is_over
-                if found := pattern.search(self.plain(), start):
+                if found := pattern.search(self._plain.getvalue(), start):
                     return found
                 left = None if deadline is None else deadline - time.monotonic()
                 if over or (left is not None and left <= 0):
                     why = "the console is closed" if over else f"not within {timeout:g} s"
                     raise MachineError(f"console: no {regex!r}: {why}\n{self.last_lines()}")
                 self._news.wait(left)
+                if not self._is_over:
+                    self._news.wait_for(lambda: self._is_over, min(_SEARCHES, left or _SEARCHES))
 
     def read_nonblocking(self, size: int = 1, timeout: float | None = -1) -> str:
         """What pexpect reads with: up to `size` bytes, decoded; EOF and TIMEOUT are raised."""
@@ -126,22 +139,43 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
         """Hang up; nothing if that is done."""
         if not self.closed:
             self.closed = True
-            with suppress(OSError):
-                os.close(self.child_fd)
-            self._thread.join(_CLOSING)
+            os.write(self._wake, b"x")
+            self._thread.join()
+            descriptor, self.child_fd = self.child_fd, -1
+            for end in (descriptor, self._awake, self._wake):
+                with suppress(OSError):
+                    os.close(end)
             if self._file is not None:
                 self._file.close()
 
+    def _make_plain(self, data: bytes) -> None:
+        text = self._unclear + self._to_text.decode(data, final=not data)
+        begin = text.rfind("\x1b", max(0, len(text) - _LONGEST_CODE))
+        is_half = bool(data) and begin >= 0 and not _CODES.match(text, begin)
+        clear = begin if is_half else len(text)
+        self._plain.write(_CODES.sub("", text[:clear]))
+        self._unclear = text[clear:]
+
     def _pump(self) -> None:
+        """Read until the other side hangs up; after `close` only what it has sent by then."""
+        news = select.poll()
+        for descriptor in (self.child_fd, self._awake):
+            news.register(descriptor, select.POLLIN)
+        end = float("inf")
         while True:
+            ready = [descriptor for descriptor, _ in news.poll()]
+            if self._awake in ready:
+                end = min(end, time.monotonic() + _CLOSING)
             try:
-                data = os.read(self.child_fd, _CHUNK)
+                is_heard = self.child_fd in ready and time.monotonic() < end
+                data = os.read(self.child_fd, _CHUNK) if is_heard else b""
             except OSError:  # EIO: nobody holds the other end of the pty any more
                 data = b""
             if data and self._file is not None:
                 self._file.write(data)
             with self._news:
                 self._received += data
+                self._make_plain(data)
                 self._is_over = not data
                 self._news.notify_all()
             if not data:

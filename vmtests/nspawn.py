@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import struct
-import tempfile
 import termios
 import time
-import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend, CommandTimeout
 from vmtests.console import Console
+from vmtests.disk import new_disk
 from vmtests.places import Content, MachineError, NspawnMachine, Place, Result
 from vmtests.vlan import Vlan
 
 _SIZE = struct.pack("4H", 50, 200, 0, 0)  # lines and columns of the console
 _LAST_WORDS = 2.0  # of an nspawn whose machine is gone
-_DISKS = "vmtests-disk-"
 
 
 class Nspawn(Backend):
@@ -65,7 +62,7 @@ class Nspawn(Backend):
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Boot; return when every job of the boot is done, be it in failed units."""
         if self.place.disk is None:
-            self.place.disk = _new_disk(self)
+            self.place.disk = new_disk(self)
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, _SIZE)
         self._hang_up()
@@ -151,19 +148,3 @@ class Nspawn(Backend):
     def _hang_up(self) -> None:
         if self._console is not None:
             self._console.close()
-
-
-def _new_disk(owner: object) -> Path:
-    """A folder that goes with its owner, in the name of this process.
-
-    Those of processes that were killed are removed now.
-    """
-    top = Path(tempfile.gettempdir())
-    for folder in top.glob(f"{_DISKS}*"):
-        pid = folder.name.removeprefix(_DISKS).partition("-")[0]
-        if not Path("/proc", pid).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-    disk = Path(tempfile.mkdtemp(prefix=f"{_DISKS}{os.getpid()}-", dir=top))
-    disk.chmod(0o755)
-    weakref.finalize(owner, shutil.rmtree, disk, ignore_errors=True)
-    return disk

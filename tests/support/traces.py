@@ -65,7 +65,14 @@ def nspawn_files() -> set[str]:
         for folder in folders
         for name in ("nspawn-*", "vmtests*")
         for path in folder.glob(name)
+        if not _is_of_another(path)
     }
+
+
+def _is_of_another(path: Path) -> bool:
+    """Whether it is a disk in the name of another process, which lives: another test."""
+    pid = path.name.removeprefix("vmtests-disk-").partition("-")[0]
+    return pid.isdigit() and pid != str(os.getpid()) and Path("/proc", pid).exists()
 
 
 FILES_BEFORE = nspawn_files()

@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -122,18 +123,31 @@ def run_inside(
 ) -> Result:
     """Run a command behind the door, and give it `stdin` to read.
 
+    It is over when it has ended and nobody has its standard output open any more.
+
     After `timeout` seconds it is killed, save what of it has made itself a daemon, and
     subprocess.TimeoutExpired raised with the output so far.
     """
     pipe = subprocess.PIPE
     source = pipe if stdin else subprocess.DEVNULL
-    with start_inside(door, argv, stdin=source, stdout=pipe, stderr=pipe) as command:
+    with (
+        tempfile.TemporaryFile() as errors,  # its end is not waited for: background jobs may have it
+        start_inside(door, argv, stdin=source, stdout=pipe, stderr=errors) as command,
+    ):
         try:
-            stdout, stderr = command.communicate(stdin or None, timeout)
+            stdout, _ = command.communicate(stdin or None, timeout)
+        except subprocess.TimeoutExpired as late:
+            command.kill()
+            late.stderr = _all_of(errors)
+            raise
         except BaseException:
             command.kill()
             raise
-    return Result(command.returncode, stdout, stderr)
+        return Result(command.returncode, stdout, _all_of(errors))
+
+
+def _all_of(file: IO[bytes]) -> bytes:
+    return os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0)
 
 
 def attend_inside(door: Door, argv: Sequence[str], env: Mapping[str, str]) -> int:

@@ -67,7 +67,7 @@ class Namespaces:
         self._line = line
         weakref.finalize(self, output.close)
         self._commands: list[subprocess.Popen[bytes]] = []
-        self._end = weakref.finalize(self, _end, process, line, self._commands)
+        self._end = weakref.finalize(self, _end, process, line, self._commands, os.getpid())
         if line is None:
             self._end.detach()
         # Their mounts as this computer sees them, and what of them outlives the namespaces.
@@ -110,7 +110,7 @@ class Namespaces:
             _await(line, "set-up", timeout, output)
             return cls(process, cgroup, output, line)
         except BaseException:
-            _end(process, line, [])
+            _end(process, line, [], os.getpid())
             output.close()
             raise
 
@@ -188,7 +188,7 @@ class Namespaces:
         if self._end.alive:
             self._end()
         elif not self.process.wait(0):
-            _end(self.process, None, self._commands)
+            _end(self.process, None, self._commands, os.getpid())
         keeper.remove_cgroup(self._lasting_cgroup)  # gone, unless the keeper was killed itself
 
     def _request(
@@ -240,13 +240,20 @@ def run_among(pid: int, kinds: Sequence[str], argv: Sequence[str], stdin: str = 
 
 
 def _end(
-    process: Process, line: socket.socket | None, commands: Iterable[subprocess.Popen[bytes]]
+    process: Process,
+    line: socket.socket | None,
+    commands: Iterable[subprocess.Popen[bytes]],
+    maker: int,
 ) -> None:
     """Ask the keeper to end, on the line or when it is detached, and see to it."""
+    if os.getpid() != maker:  # a child that was forked, at its exit
+        return
     for command in commands:
         command.kill()
         command.wait()
     if line is not None:
+        with suppress(OSError):  # a thread that waits for a word would keep it open
+            line.shutdown(socket.SHUT_RDWR)
         line.close()
     else:
         notify = keeper.NOTIFY.relative_to("/")
