@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +23,7 @@ from vmtests import (
     RequestedAssertionFailed,
     Result,
     Vlan,
+    retry,
 )
 
 pytestmark = pytest.mark.needs("nspawn", "busybox", "socat")
@@ -343,3 +347,118 @@ def test_cables_lose_packets_are_cut_and_come_back_after_a_reboot() -> None:
         a.wait_until_succeeds(ping.format(1), timeout=10)
         with pytest.raises(ValueError, match="percent 101"):
             a.lose(101)
+
+
+@pytest.mark.parametrize("elsewhere", [">&2", ">/dev/null", ">/dev/null 2>&1", ">/srv/log"])
+def test_a_job_in_the_background_is_not_waited_for(machine: Machine, elsewhere: str) -> None:
+    assert machine.execute(f"sleep 4321 {elsewhere} & echo hi", timeout=30) == (0, "hi\n")
+    machine.succeed("pkill -f 'sleep 4321'")
+
+
+def test_the_plug_can_be_pulled_in_the_middle_of_a_boot() -> None:
+    backend = Nspawn("hangs", files={f"{SYSTEM}/hangs.service": HANGS}, enable=["hangs.service"])
+    machine = Machine(backend)
+    machine.start()
+    machine.wait_for_console_text("this one hangs", timeout=30)
+    start = time.monotonic()
+    machine.crash()
+    assert time.monotonic() - start < 5
+    assert not machine.is_started
+    assert not backend.is_on
+
+
+def test_many_threads_may_be_the_first_to_ask() -> None:
+    told: list[str] = []
+    machine = Machine(Nspawn("threads"))
+    threads = [
+        threading.Thread(target=lambda: told.append(machine.succeed("echo here"))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    machine.release()
+    assert told == ["here\n"] * 8
+
+
+def test_a_machine_that_has_powered_itself_off_can_be_started_again() -> None:
+    machine = Machine(Nspawn("again"))
+    machine.succeed("echo kept >/srv/kept")
+    machine.execute("systemctl poweroff", check_return=False)
+    machine.wait_for_console_text("Container again has been shut down", timeout=30)
+    retry(lambda _: not machine.is_up(), 10)
+    machine.start()
+    assert machine.succeed("cat /srv/kept") == "kept\n"
+    machine.execute("systemctl poweroff", check_return=False)
+    machine.wait_for_console_text("Container again has been shut down", timeout=30)
+    machine.reboot()
+    machine.succeed("for line in $(seq 20000); do echo $line; done >/dev/console", timeout=30)
+    machine.release()
+
+
+def test_a_failed_boot_is_told_to_whoever_waits() -> None:
+    machine = Machine(Nspawn("bad", files={"/proc/x": "a"}))
+    machine.start()
+    with pytest.raises(ValueError, match="/proc is not the machine's own"):
+        machine.wait_for_shutdown()
+
+
+def test_cut_and_lossy_cables_stay_so_over_a_reboot() -> None:
+    ping = "busybox ping -c 3 -i 0.01 -W 1 192.0.2.2"
+    a = Machine(Nspawn("a"))
+    with Vlan("net") as vlan, a:
+        vlan.address("192.0.2.2/24")
+        a.attach(vlan, "eth1", "192.0.2.1/24")
+        a.succeed(ping)
+        a.lose(100)
+        a.reboot()
+        a.fail(ping)
+        a.lose(0)
+        a.succeed(ping)
+        a.block()
+        a.reboot()
+        assert a.succeed("cat /sys/class/net/eth1/carrier") == "0\n"
+        a.unblock()
+        a.wait_until_succeeds(ping, timeout=10)
+
+
+def test_a_disk_is_not_swept_from_under_a_machine_by_another_pid_namespace(
+    machine: Machine,
+) -> None:
+    machine.connect()
+    sweep = "from vmtests.disk import new_disk\nclass O: pass\no = O(); new_disk(o)"
+    unshare = ["unshare", "--pid", "--fork", "--mount-proc", sys.executable, "-c", sweep]
+    subprocess.run(unshare, check=True, cwd=Path(__file__).parent.parent)
+    assert machine.succeed("test -e /etc/machine-id && echo there") == "there\n"
+
+
+def test_nothing_is_left_of_machines_that_nobody_released(tmp_path: Path) -> None:
+    script = """
+import tempfile
+from vmtests import Machine, Nspawn
+machines = [Machine(Nspawn(f"m{n}")) for n in range(3)]
+for machine in machines:
+    machine.succeed("systemd-run --collect sh -c 'while echo x >>/srv/x; do :; done'")
+del machine, machines[0]
+machines[0].start()
+late = Machine(Nspawn("late"))
+late.start()
+"""
+    run = [sys.executable, "-c", script]
+    env = {**os.environ, "TMPDIR": str(tmp_path)}
+    start = time.monotonic()
+    subprocess.run(run, check=True, cwd=Path(__file__).parent.parent, env=env)
+    assert time.monotonic() - start < 30
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_left_out_of_a_copy(tmp_path: Path, machine: Machine) -> None:
+    machine.artefacts = tmp_path
+    try:
+        machine.succeed(
+            "mkdir -p /srv/odd; cd /srv/odd; mkfifo pipe; ln -s /nowhere gone; echo 1 >a"
+        )
+        machine.copy_from_machine("/srv/odd")
+    finally:
+        machine.artefacts = None
+    assert [file.name for file in (tmp_path / "odd").iterdir()] == ["a"]

@@ -11,7 +11,7 @@ CONSOLE = "console.log"
 JOURNAL = "journal.log"
 _LONGEST = 120
 _ODD = re.compile(r"[^\w.=,-]+")
-_PLAIN = re.compile(r"[\w./-]+::[\w:]+(?:\[[\w.=,-]*\])?")
+_PLAIN = re.compile(r"[\w./]+::[\w:]+(?:\[[\w.=,-]*\])?")
 
 
 def folder_name(test: str) -> str:
@@ -27,6 +27,6 @@ def folder_name(test: str) -> str:
 
 
 def listed(folders: Iterable[Path]) -> str:
-    """The files that are there, or will be when the machines are gone."""
+    """The files that are there, or will be when the machines have been shut down."""
     names = (CONSOLE, JOURNAL)
     return "\n".join(str(folder / name) for folder in folders for name in names)

@@ -36,6 +36,8 @@ class Backend(ABC):
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.is_blocked = False
+        self.lost = 0  # packets of a hundred
         self.cables: list[tuple[Vlan, str, str | None]] = []
         """The networks that it is connected to, by which interface, with which address."""
 
@@ -43,6 +45,16 @@ class Backend(ABC):
     @abstractmethod
     def console(self) -> Console:
         """The console of the present or last run; MachineError before the first."""
+
+    @property
+    @abstractmethod
+    def is_on(self) -> bool:
+        """Whether it has been started and not been off since, be it still in its boot."""
+
+    @property
+    def console_begin(self) -> int:
+        """The character of the console's plain text at which that of the next start begins."""
+        return 0
 
     @abstractmethod
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
@@ -89,17 +101,20 @@ class Backend(ABC):
         """Where the cables of `Vlan.connect` end: the machine itself, or what QEMU stands in."""
 
     def block(self) -> None:
-        """Cut all cables."""
+        """Cut all cables; they stay cut when the machine reboots."""
+        self.is_blocked = True
         for vlan, interface, _ in self.cables:
             vlan.cut(self.cable_end, interface)
 
     def unblock(self) -> None:
         """Mend all cables."""
+        self.is_blocked = False
         for vlan, interface, _ in self.cables:
             vlan.mend(self.cable_end, interface)
 
     def lose(self, percent: int) -> None:
         """Let all cables lose so many packets of a hundred, as `Vlan.lose` says."""
+        self.lost = percent
         for vlan, interface, _ in self.cables:
             vlan.lose(self.cable_end, interface, percent)
 

@@ -46,7 +46,7 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
 
     def __init__(self, descriptor: int, log: Path | None = None) -> None:
         """Take over an open file, which is closed when the other side hangs up or by `close`."""
-        super().__init__(timeout=30, encoding="utf-8", codec_errors="replace")
+        super().__init__(timeout=30, maxread=_CHUNK, encoding="utf-8", codec_errors="replace")
         self.child_fd = descriptor
         self.name = f"console {descriptor}"
         self.closed = False

@@ -33,6 +33,7 @@ class Life:
         """The units that a test has asked after, and those of a command that had to succeed."""
         self._boot: threading.Thread | None = None
         self._failure: BaseException | None = None
+        self._lock = threading.RLock()
         self._seen = 0  # of the console, by wait_for_console_text
 
     def __repr__(self) -> str:
@@ -53,20 +54,21 @@ class Life:
     def start(self, allow_reboot: bool = False) -> None:  # noqa: ARG002 (the driver's)
         """Boot, and do not wait for it; nothing if it runs.
 
-        `allow_reboot` is the driver's: here every machine may reboot.
+        `allow_reboot` is the driver's: here `reboot` is always allowed. A machine by nspawn that
+        reboots by itself is off.
         """
-        if self._boot is None:
-            self._seen = 0
-            self._in_background(lambda: self.backend.start(self.boot_timeout))
+        with self._lock:
+            if self._boot is not None and not self._boot.is_alive() and not self.backend.is_on:
+                self._boot = None  # it has powered itself off
+            if self._boot is None:
+                self._seen = 0
+                self._in_background(lambda: self.backend.start(self.boot_timeout))
 
     def connect(self) -> None:
         """Start the machine unless it runs, and return when it runs commands."""
-        self.start()
-        if self._boot is not None:
-            self._boot.join()
-        if self._failure is not None:
-            failure, self._failure, self._boot = self._failure, None, None
-            raise failure
+        if not self.is_started:
+            self.start()
+        self._await_boot()
 
     @property
     def is_started(self) -> bool:
@@ -75,34 +77,49 @@ class Life:
 
     def is_up(self) -> bool:
         """Whether it runs commands now."""
-        return self._boot is not None and not self._boot.is_alive() and self._failure is None
+        boot = self._boot
+        return (
+            boot is not None
+            and not boot.is_alive()
+            and self._failure is None
+            and self.backend.is_on
+        )
 
     def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> None:
         """Power off in good order, and return when it is off; nothing if it is."""
         if self._boot is not None:
             self.connect()
             self._keep_journal()
-            self._boot = None
             with self.nested("shutting down"):
-                self.backend.shutdown(timeout)
+                try:
+                    self.backend.shutdown(timeout)
+                except MachineError:  # it is off all the same
+                    self._boot = None
+                    raise
+            self._boot = None
 
     def wait_for_shutdown(self, timeout: float | None = None) -> None:
         """Return when it is off, which something else brings about."""
         if self._boot is None:
             return
-        self._boot.join()
+        self._await_boot()
         with self.nested("waiting for the machine to power off"):
             if not self.backend.wait_for_shutdown(timeout):
                 raise RequestedAssertionFailed(f"{self.name}: not off after {timeout:g} s")
         self._boot = None
 
     def crash(self) -> None:
-        """Pull the plug, as a power failure does; nothing if it is off."""
-        if self._boot is not None:
-            self._boot.join()
-            self._boot = None
+        """Pull the plug, as a power failure does, be it in its boot; nothing if it is off."""
+        boot = self._boot
+        if boot is not None:
+            self._keep_journal()
             self.log("forced crash")
+            was_booting = boot.is_alive()
             self.backend.crash()
+            boot.join()
+            if was_booting:  # it may just have come further
+                self.backend.crash()
+            self._boot = self._failure = None
 
     def reboot(self) -> None:
         """Reboot in good order, in the background as `start` does."""
@@ -113,8 +130,6 @@ class Life:
 
     def release(self) -> None:
         """Keep its artefacts, and leave nothing else of it; nothing if it is off."""
-        if self.is_up():
-            self._keep_journal()
         with suppress(MachineError):
             self.crash()
 
@@ -142,16 +157,30 @@ class Life:
             except BaseException as error:  # noqa: BLE001 (raised by `connect`)
                 self._failure = error
 
-        self._failure = None
-        self._boot = threading.Thread(target=work, name=f"boot {self.name}", daemon=True)
-        self._boot.start()
+        with self._lock:
+            self._failure = None
+            boot = threading.Thread(target=work, name=f"boot {self.name}", daemon=True)
+            boot.start()
+            self._boot = boot
+
+    def _await_boot(self) -> None:
+        """Return when it runs commands; raise what kept it from that, to all who wait."""
+        boot = self._boot
+        if boot is not None:
+            boot.join()
+        if (failure := self._failure) is not None:
+            with self._lock:
+                if self._boot is boot:
+                    self._boot = None  # the next start is a new one
+            raise failure
 
     def _keep_journal(self) -> None:
-        if self.artefacts is not None and not isinstance(self.backend, Nested):
+        folder = self.artefacts
+        if folder is not None and self.is_up() and not isinstance(self.backend, Nested):
             with suppress(MachineError):
                 text = self._journal(None, None)
-                self.artefacts.mkdir(parents=True, exist_ok=True)
-                with (self.artefacts / "journal.log").open("a") as file:
+                folder.mkdir(parents=True, exist_ok=True)
+                with (folder / "journal.log").open("a") as file:
                     file.write(text)
 
     def _journal(self, unit: str | None, lines: int | None) -> str:

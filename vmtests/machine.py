@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from vmtests.console import Console
 from vmtests.nested import Nested
-from vmtests.places import MachineError
+from vmtests.places import MachineError, Result
 from vmtests.script import TIMEOUT, retry, subtest
 from vmtests.units import Units
 from vmtests.vlan import Vlan
@@ -106,13 +106,17 @@ class Machine(Units):
         if self.artefacts is None:
             raise MachineError(f"{self.name}: {source}: there is no folder for artefacts")
         path = PurePosixPath(source)
-        done = self.run(f"tar -c -h -C {shlex.quote(str(path.parent))} {shlex.quote(path.name)}")
+        where = f"{shlex.quote(str(path.parent))} {shlex.quote(path.name)}"
+        look = f"ls -d -- {shlex.quote(source)} >/dev/null"
+        # 1: of a folder, something could not be read, as a link that leads nowhere.
+        done = self.run(f"{look}; tar -c -h --ignore-failed-read -C {where} || [ $? = 1 ]")
         if done.returncode != 0:
-            raise self._failed(f"copying {source} out of the machine", done)
+            quiet = Result(done.returncode, b"", done.stderr)
+            raise self._failed(f"copying {source} out of the machine", quiet)
         folder = self.artefacts / target_dir
         folder.mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
-            tar.extractall(folder, filter="data")
+            tar.extractall(folder, filter=_only_files)  # noqa: S202 (that is the filter for it)
 
     copy_from_vm = copy_from_machine
 
@@ -126,17 +130,19 @@ class Machine(Units):
 
         What an earlier call has matched, and what stood before it, does not count.
         """
-        self.start()
+        if not self.is_started:
+            self.start()
         with self.nested(f"waiting for {regex} to appear on console"):
             try:
-                found = self._console(timeout).wait_for(regex, timeout, self._seen)
+                seen = max(self._seen, self.backend.console_begin)
+                found = self._console(timeout).wait_for(regex, timeout, seen)
             except MachineError as error:
                 raise self._failed(str(error)) from None
         self._seen = found.end()
 
     def get_console_log(self) -> str:
         """All that the console has printed since boot, without what is only for the eye."""
-        return self.console.plain()
+        return self.console.plain()[self.backend.console_begin :]
 
     def send_console(self, chars: str) -> None:
         """Type on the console."""
@@ -196,9 +202,20 @@ class Machine(Units):
         """The console, as soon as the boot in the background has one."""
         deadline = time.monotonic() + (self.boot_timeout if timeout is None else timeout)
         while True:
+            boot = self._boot
+            is_coming = boot is not None and boot.is_alive() and time.monotonic() < deadline
             try:
-                return self.backend.console
+                console = self.backend.console
             except MachineError:
-                if time.monotonic() > deadline or not (self._boot and self._boot.is_alive()):
+                if not is_coming:
+                    self._await_boot()
                     raise
-                time.sleep(0.02)
+            else:
+                if not (is_coming and console.closed):  # that of an earlier run
+                    return console
+            time.sleep(0.02)
+
+
+def _only_files(member: tarfile.TarInfo, folder: str) -> tarfile.TarInfo | None:
+    """Of what is copied, no sockets, pipes and devices."""
+    return tarfile.data_filter(member, folder) if member.isfile() or member.isdir() else None

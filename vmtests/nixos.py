@@ -43,7 +43,7 @@ class NixosVm(Virtual):
     def _launch(self, timeout: float) -> bool:
         if not self.script.is_file():
             raise MachineError(f"{self.name}: {self.script}: no such script")
-        self._folder = self._folder or new_disk(self)
+        self._folder = self._folder or new_disk(self, self.place.kill)
         env = {
             "NIX_DISK_IMAGE": str(self._folder / "disk.qcow2"),
             "USE_TMPDIR": "1",

@@ -61,8 +61,10 @@ class Nspawn(Backend):
 
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Boot; return when every job of the boot is done, be it in failed units."""
+        if not self.is_on:
+            self.place.kill()  # what is left of one that has gone down by itself
         if self.place.disk is None:
-            self.place.disk = new_disk(self)
+            self.place.disk = new_disk(self, self.place.kill)
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, _SIZE)
         self._hang_up()
@@ -75,6 +77,8 @@ class Nspawn(Backend):
             return self.place.execute(argv, timeout, stdin)
         except CommandTimeout:
             raise
+        except (OSError, ValueError) as error:  # an argument too long, or with a zero byte
+            raise MachineError(f"{self.name}: {argv[0]}: {error}") from None
         except MachineError as error:
             self.wait_for_shutdown(_LAST_WORDS)
             raise MachineError(f"{error}\n{self.console.last_lines()}") from None
@@ -101,7 +105,11 @@ class Nspawn(Backend):
             self._hang_up()
 
     def reboot(self, timeout: float = BOOT_TIMEOUT) -> None:
-        """Reboot as `systemctl reboot` does, on the same console and disk."""
+        """Reboot as `systemctl reboot` does, on the same console and disk; boot one that is off."""
+        if not self.is_on:
+            self.crash()
+            self.start(timeout)
+            return
         deadline = time.monotonic() + timeout
         # Open meanwhile, for a console that nobody holds is over.
         terminal = os.open(self._terminal, os.O_RDWR | os.O_NOCTTY)
@@ -110,7 +118,7 @@ class Nspawn(Backend):
         except MachineError as error:
             os.close(terminal)
             raise MachineError(f"{error}\n{self.console.last_lines()}") from None
-        self._boot(terminal, deadline - time.monotonic())
+        self._boot(terminal, max(1.0, deadline - time.monotonic()))
 
     def crash(self) -> None:
         """Kill all of it. What it has written is there at the next `start`."""
@@ -144,6 +152,10 @@ class Nspawn(Backend):
         """Connect what is to be connected: interfaces have gone with an earlier network."""
         for vlan, interface, address in self.cables:
             vlan.connect(self.place, interface, address)
+        if self.lost:
+            self.lose(self.lost)
+        if self.is_blocked:
+            self.block()
 
     def _hang_up(self) -> None:
         if self._console is not None:

@@ -107,8 +107,12 @@ class Lent(Backend):
         self._log = log
         self._has_snapshot = has_snapshot
         self._starts = 0
-        self._was_off = False
-        self._begin = 0  # of the test, on the console
+        self._was_off = self._is_booted = False
+        self._taken: set[str] = set()
+        # Of the test, on the console.
+        console = machine.backend.console if has_snapshot else None
+        self._begin = len(console.text) if console else 0
+        self._begin_plain = len(console.plain()) if console else 0
 
     @property
     def inner(self) -> Backend:
@@ -120,21 +124,32 @@ class Lent(Backend):
         """As Backend's."""
         return self.inner.console
 
+    @property
+    def is_on(self) -> bool:
+        """As Backend's; one that is kept is on, but not for the test that has not started it."""
+        return self._starts > 0 and self.inner.is_on
+
+    @property
+    def console_begin(self) -> int:
+        """What earlier tests' machine has printed is before it."""
+        return self._begin_plain
+
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Restore what it was after its first boot; boot it where there was none, or another."""
         self._starts += 1
         if self._starts > 1:
             self._was_off = True
+            self._begin = self._begin_plain = 0
             self.inner.start(timeout)
             return
         if self._has_snapshot:
-            self._begin = len(self.console.text)
             try:
                 self.inner.restore(SNAPSHOT)
             except MachineError:  # it has died since
                 self._machine.crash()
-                self._begin = 0
+                self._begin = self._begin_plain = 0
             else:
+                self._is_booted = True
                 return
         self._machine.boot_timeout = timeout
         self._machine.connect()
@@ -142,6 +157,7 @@ class Lent(Backend):
         put_all(self._machine, self._configuration)
         if self.can_snapshot:
             self.inner.snapshot(SNAPSHOT)
+        self._is_booted = True
 
     def run(self, argv: Sequence[str], timeout: float | None, stdin: bytes = b"") -> Result:
         """As Backend's."""
@@ -167,9 +183,14 @@ class Lent(Backend):
         """As Backend's, or give it back."""
         with suppress(MachineError):
             self._log.write_text(self.console.text[self._begin :])
-        if self.is_returned and self.can_snapshot and self._starts and not self._was_off:
-            self.inner.unplug()
-            self._pool.take_back(self._key, self._machine)
+        if self.is_returned and self.can_snapshot and self._is_booted and not self._was_off:
+            self._was_off = True  # for this test it is
+            try:
+                self.inner.unplug()
+            except MachineError:
+                self.inner.crash()
+            else:
+                self._pool.take_back(self._key, self._machine)
             return
         self._was_off = True
         self.inner.crash()
@@ -198,9 +219,12 @@ class Lent(Backend):
         return getattr(self.inner, name)
 
     def snapshot(self, name: str) -> None:
-        """As Backend's."""
-        self.inner.snapshot(name)
+        """As Backend's, under a name that is neither the pool's nor another test's."""
+        self.inner.snapshot(f"test-{name}")
+        self._taken.add(name)
 
     def restore(self, name: str) -> None:
-        """As Backend's."""
-        self.inner.restore(name)
+        """As Backend's, of those that this test has taken."""
+        if name not in self._taken:
+            raise MachineError(f"{self.name}: no snapshot {name!r} has been taken")
+        self.inner.restore(f"test-{name}")

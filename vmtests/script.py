@@ -100,8 +100,7 @@ class polling_condition:  # noqa: N801 (the NixOS test driver's name)
         with server_lives:
             machine.succeed("make requests")
 
-    A function that returns nothing fails by an exception. `machines`: whose commands are watched;
-    none given: of all machines.
+    A function that returns nothing fails by an exception. The commands of all machines count.
     """
 
     active: list[polling_condition] = []

@@ -37,7 +37,12 @@ class Units(Commands):
             def is_active(last_try: bool) -> bool:
                 # Jobs first: what a job that ends in between has done shows in the state.
                 _, jobs = self.systemctl("list-jobs --no-legend --plain", user)
-                states = self._show(unit, user, "LoadState,ActiveState,SubState,Result")
+                try:
+                    states = self._show(unit, user, "LoadState,ActiveState,SubState,Result")
+                except RequestedAssertionFailed:  # a manager that starts anew cannot say
+                    if last_try:
+                        raise
+                    return False
                 active = states["ActiveState"]
                 if active == "active":
                     return True
@@ -91,9 +96,9 @@ class Units(Commands):
 
     def _show(self, unit: str, user: str | None, properties: str | None = None) -> dict[str, str]:
         chosen = "" if properties is None else f" --property={properties}"
-        status, lines = self.systemctl(f'--no-pager show "{unit}"{chosen}', user)
+        status, lines = self.systemctl(f'--no-pager show{chosen} -- "{unit}" 2>&1', user)
         if status != 0:
-            raise self._failed(f"systemctl show {unit}: exit code {status}")
+            raise self._failed(f"systemctl show {unit}: exit code {status}: {lines.strip()}")
         return dict(_PROPERTY.findall(lines))
 
     def _unit_failed(self, what: str, unit: str, start: float) -> RequestedAssertionFailed:

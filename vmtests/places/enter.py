@@ -131,7 +131,7 @@ def run_inside(
     pipe = subprocess.PIPE
     source = pipe if stdin else subprocess.DEVNULL
     with (
-        tempfile.TemporaryFile() as errors,  # its end is not waited for: background jobs may have it
+        tempfile.TemporaryFile() as errors,  # jobs in the background may keep it open
         start_inside(door, argv, stdin=source, stdout=pipe, stderr=errors) as command,
     ):
         try:

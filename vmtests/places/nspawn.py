@@ -163,7 +163,7 @@ class NspawnMachine(Place):
         _check_computer()
         if self._namespaces is not None:
             raise MachineError(f"{self.name}: already started; kill() or shutdown() comes first")
-        space = Namespaces.create(self.name, timeout, self.terminal)
+        space = self._namespaces = Namespaces.create(self.name, timeout, self.terminal)
         try:
             flags = [*_FLAGS, *(_HOST_FLAGS if self.containers else [])]
             files, enable = self.files, self.enable
@@ -176,7 +176,6 @@ class NspawnMachine(Place):
 
             def call_early() -> None:
                 if early is not None and self._has_init(space, timeout):
-                    self._namespaces = space
                     early()
 
             space.start(argv, _ENVIRONMENT, timeout, self.terminal, early=call_early)
@@ -188,7 +187,6 @@ class NspawnMachine(Place):
                 hint = _WATCHERS if "inotify object: Too many open files" in str(error) else ""
                 raise MachineError(f"{self.name}: {error}{hint}") from None
             raise
-        self._namespaces = space
 
     def _has_init(self, space: Namespaces, timeout: float) -> bool:
         """Whether nspawn has come as far as to start an init; else it has ended, or is late."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from vmtests.places.namespace import Namespaces
+from vmtests.places.namespace import MachineError, Namespaces
 
 # Both in the tmpfs that `Namespaces` has on /run.
 TREE = Path("/run/tree")
@@ -24,6 +24,7 @@ _STAGE = Path("/run/stage")
 
 _LOWER, _UPPER, _WORK = Path("/run/lower"), Path("/run/upper"), Path("/run/work")
 _DISK = Path("/run/disk")
+_BUILT = "built"  # a file on a disk that has all that is to be there at the first boot
 
 # Where `files` cannot lie: the kernel's, and of this computer, read-only.
 _KERNELS = {"proc", "sys", "dev"}
@@ -78,7 +79,7 @@ def build_tree(
     booted from before is left as it is, but for what lies under /run and /tmp.
     """
     source, disk = base
-    is_new = disk is None or not any(disk.iterdir())
+    is_new = disk is None or not (disk / _BUILT).exists()
     tree, stage = (_here(space, path) for path in (TREE, _STAGE))
     _make(stage)
     # With an identity this is no first boot, in which systemd would enable what is installed here,
@@ -119,6 +120,8 @@ def build_tree(
         _make(link.parent)
         if not os.path.lexists(link):
             link.symlink_to(target)
+    if disk is not None:
+        (disk / _BUILT).touch()
     return [_bind(file, path) for path, file in bound.items()]
 
 
@@ -130,7 +133,10 @@ def _here(space: Namespaces, path: Path) -> Path:
 def _mount_usr(space: Namespaces, disk: Path | None) -> None:
     _make(_here(space, TREE))
     if disk is not None:
-        space.run("mount", "--bind", str(disk), str(TREE))
+        _make(disk / "root")
+        space.run("mount", "--bind", str(disk / "root"), str(TREE))
+        # /tmp, where disks are, may be mounted as one for files of no trust.
+        space.run("mount", "-o", "remount,bind,dev,suid,exec", str(TREE))
     _make(_here(space, TREE / "usr"))
     space.run("mount", "--bind", "-o", "ro", "/usr", str(TREE / "usr"))
 
@@ -147,9 +153,21 @@ def _mount_overlay(space: Namespaces, source: Path, disk: Path | None) -> None:
         _make(_here(space, folder))
     # By a name without the characters that mean something among the options of an overlay.
     space.run("mount", "--bind", "-o", "ro", str(source.resolve(strict=True)), str(_LOWER))
-    top = "/run" if disk is None else str(_DISK)
+    if disk is not None and _stacks(space, str(_DISK)):
+        return
+    # In memory, too, where the disk's file system is none that an overlay can write to.
+    if not _stacks(space, "/run"):
+        raise MachineError(f"{source}: this kernel mounts no overlay over it")
+
+
+def _stacks(space: Namespaces, top: str) -> bool:
+    """Whether an overlay that writes to folders below `top` can be mounted."""
     overlay = f"lowerdir={_LOWER},upperdir={top}/{_UPPER.name},workdir={top}/{_WORK.name}"
-    space.run("mount", "-t", "overlay", "-o", overlay, "vmtests", str(TREE))
+    try:
+        space.run("mount", "-t", "overlay", "-o", overlay, "vmtests", str(TREE))
+    except MachineError:
+        return False
+    return True
 
 
 def _inside(tree: Path, path: str) -> Path:

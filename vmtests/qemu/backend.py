@@ -78,7 +78,7 @@ class Qemu(Virtual):
             timeout = min(timeout, KVM_TIMEOUT)
         deadline = time.monotonic() + timeout
         if self._disk is None:
-            folder = new_disk(self)
+            folder = new_disk(self, self.place.kill)
             if not self._fresh:
                 make = partial(self._make_snapshot, deadline=deadline)
                 kept = warm.find_or_make(self._settings(), make, deadline, self)

@@ -63,7 +63,6 @@ class Virtual(Backend):
         self._qmp: Qmp | None = None
         self._seed = secrets.token_hex(8)
         self._snapshots: set[str] = set()
-        self._is_blocked = False
         self._is_new = False  # it has booted and nobody has logged in
 
     @abstractmethod
@@ -88,7 +87,7 @@ class Virtual(Backend):
             raise MachineError(f"{self.name}: already started")
         deadline = time.monotonic() + timeout
         self.crash()
-        self._is_blocked = False
+        self.is_blocked = False
         try:
             if not self._launch(timeout):
                 self._log_in(deadline)
@@ -163,13 +162,13 @@ class Virtual(Backend):
         `unblock`, as on any network, and asks again within a second.
         """
         super().block()
-        self._is_blocked = True
+        self.is_blocked = True
         self._set_links()
 
     def unblock(self) -> None:
         """Mend them."""
         super().unblock()
-        self._is_blocked = False
+        self.is_blocked = False
         self._set_links()
 
     def unplug(self) -> None:
@@ -179,7 +178,7 @@ class Virtual(Backend):
                 vlan.disconnect(self.place, interface)
             self.place.namespaces.run("ip", "link", "delete", "dev", f"br.{number}")
         self.cables.clear()
-        self._is_blocked = False
+        self.is_blocked = False
         self._set_links()
 
     def slow(self, milliseconds: int) -> None:
@@ -252,7 +251,7 @@ class Virtual(Backend):
 
     def _set_links(self) -> None:
         for number in range(NICS):
-            is_up = number < len(self.cables) and not self._is_blocked
+            is_up = number < len(self.cables) and not self.is_blocked
             self._monitor().execute("set_link", name=f"net{number}", up=is_up)
 
     def _plug_in(self) -> None:
