@@ -15,7 +15,7 @@ from vmtests.configuration import backend_for
 from vmtests.fleet import FleetHost, boot_fleet, configuration_of
 from vmtests.qemu import debian_image
 
-NEEDS = ("nspawn", "socat", "ip", "nft", "curl")
+NEEDS = ("nspawn", "socat", "ip", "nft", "curl", "python3")
 PATIENCE = 120
 """Seconds, in place of those that the flake's emulated machines are given."""
 ANSWER = 5
