@@ -32,7 +32,7 @@ class Backend(ABC):
     """`nspawn`, `qemu` or `nixos`."""
     can_snapshot: ClassVar[bool] = False
     connects_early: ClassVar[bool] = False
-    """Whether `connect` may come before `start`: an interface is then there before units run."""
+    """Whether `connect` may come before `start`: an interface is then there early in the boot."""
 
     def __init__(self, name: str) -> None:
         self.name = name

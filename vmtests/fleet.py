@@ -115,7 +115,7 @@ def _ways(host: FleetHost, interface: str) -> dict[str, Content]:
 def wire(machine: Machine, host: FleetHost, vlan: Vlan, interface: str = UPLINK) -> None:
     """Start a machine, lead it to a network, and give it its files where it has none yet.
 
-    On nspawn it has its address before units run that bind to it.
+    On nspawn it has its address early in the boot, for units that bind to it.
     """
     if not machine.backend.connects_early:
         machine.connect()

@@ -151,7 +151,7 @@ class Machine(Units):
     def attach(self, vlan: Vlan, interface: str = "eth1", address: str | None = None) -> None:
         """Lead an interface of the machine to a network, with an address and its length or none.
 
-        On nspawn this may come before the start: then it is there before units run.
+        On nspawn this may come before the start: then it is there early in the boot.
         """
         if self.is_started or not self.backend.connects_early:
             self.connect()

@@ -48,7 +48,9 @@ class Nested(Backend):
 
     def enter(self) -> list[str]:
         """What begins a command of the outer machine that runs in the container."""
-        found = self._outer.run(["sh", "-c", _LEADER, "sh", self._container], _TIMEOUT)
+        found = self._outer.run(
+            ["sh", "-c", _LEADER, "sh", self._container.replace(".", "[.]")], _TIMEOUT
+        )
         leader = found.stdout.decode().strip()
         if found.returncode != 0 or not leader:
             raise MachineError(f"{self.name}: no such container runs")

@@ -126,7 +126,7 @@ class Nspawn(Backend):
         self._hang_up()
 
     def connect(self, vlan: Vlan, interface: str, address: str | None = None) -> None:
-        """Lead an interface to a network; at each boot it is there before units run."""
+        """Lead an interface to a network; it is there early in each boot."""
         if self.is_on:
             vlan.connect(self.place, interface, address)
         self.cables.append((vlan, interface, address))
