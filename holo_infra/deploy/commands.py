@@ -45,6 +45,20 @@ class Way:
         return ["holo", "at", *self.options, self.url, "--", *command]
 
 
+def below(
+    parent: pulumi.Resource,
+    opts: pulumi.ResourceOptions | None,
+    *after: pulumi.Resource,
+) -> pulumi.ResourceOptions:
+    """Options of a component's child: it waits for `after`, and for what its parent waits for.
+
+    The engine does not hand that down by itself.
+    """
+    waits = pulumi.ResourceOptions(depends_on=None if opts is None else opts.depends_on)
+    ours = pulumi.ResourceOptions(parent=parent, depends_on=list(after))
+    return pulumi.ResourceOptions.merge(waits, ours)
+
+
 def line(words: Sequence[pulumi.Input[str]]) -> pulumi.Output[str]:
     """Words as one line for a shell, each quoted."""
     return pulumi.Output.all(*words).apply(lambda known: shlex.join(str(word) for word in known))

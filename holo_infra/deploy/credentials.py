@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from holo_infra.deploy.commands import Way, command
+from holo_infra.deploy.commands import Way, below, command
 
 PUT = """\
 set -eu
@@ -42,7 +42,7 @@ class Credentials(pulumi.ComponentResource):
         for path, secret in sorted(args.files.items()):
             command(
                 f"{name}:{path}",
-                pulumi.ResourceOptions(parent=self),
+                below(self, opts),
                 run=args.way.at("sh", "-c", PUT, "put", path),
                 undo=args.way.at("rm", "-f", path),
                 stdin=pulumi.Output.secret(secret),

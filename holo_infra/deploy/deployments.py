@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from holo_infra.deploy.commands import Way, command
+from holo_infra.deploy.commands import Way, below, command
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,14 @@ class UnitDeployment(Deployment):
         # On its own, so that a host's units are taken off by no change of their deployment.
         removal = command(
             f"{name}.remove",
-            pulumi.ResourceOptions(parent=self),
+            below(self, opts),
             undo=["holo", "remove", f"{args.fleet}/{args.host}", *args.way.to],
             again=False,
         )
         apply = ["holo", "apply", args.file, args.host, *args.way.to, *timeout]
         done = command(
             f"{name}.apply",
-            pulumi.ResourceOptions(parent=self, depends_on=[removal]),
+            below(self, opts, removal),
             run=[*apply, "--content", args.content],
             triggers=[args.content],
         )
@@ -87,7 +87,7 @@ class NixosDeployment(Deployment):
             before = [
                 command(
                     f"{name}.install",
-                    pulumi.ResourceOptions(parent=self),
+                    below(self, opts),
                     run=["holo", "install", flake, *args.way.to],
                     again=False,  # whatever changes: a disk is formatted once
                 )
@@ -95,7 +95,7 @@ class NixosDeployment(Deployment):
         switch = ["holo", "switch", flake, *args.way.to, "--timeout", f"{args.timeout:g}"]
         done = command(
             f"{name}.switch",
-            pulumi.ResourceOptions(parent=self, depends_on=before),
+            below(self, opts, *before),
             run=switch,
             triggers=[args.content],
         )

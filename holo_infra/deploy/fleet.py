@@ -8,7 +8,7 @@ from typing import Literal
 
 import pulumi
 
-from holo_infra.deploy.commands import Way, command
+from holo_infra.deploy.commands import Way, below, command
 from holo_infra.deploy.credentials import Credentials, CredentialsArgs
 from holo_infra.deploy.deployments import (
     Deployment,
@@ -67,18 +67,15 @@ class Host(pulumi.ComponentResource):
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         super().__init__("holo:index:Host", name, None, opts)
-        ours = pulumi.ResourceOptions(parent=self)
-        way, needs = find(f"{name}.machine", args.place, ours, fleet.ssh_config)
+        way, needs = find(f"{name}.machine", args.place, below(self, opts), fleet.ssh_config)
         if args.credentials:
             told = CredentialsArgs(way, args.credentials)
-            after = pulumi.ResourceOptions(parent=self, depends_on=needs)
-            needs = [*needs, Credentials(f"{name}.credentials", told, after)]
-        after = pulumi.ResourceOptions(parent=self, depends_on=needs)
-        deployed = _deployment(name, args, fleet, way, after)
+            needs += [Credentials(f"{name}.credentials", told, below(self, opts, *needs))]
+        deployed = _deployment(name, args, fleet, way, below(self, opts, *needs))
         if args.drain:
             command(
                 f"{name}.drain",
-                pulumi.ResourceOptions(parent=self, depends_on=[deployed]),
+                below(self, opts, deployed),
                 undo=way.at(*args.drain),
                 again=False,
             )
@@ -110,7 +107,7 @@ class Fleet(pulumi.ComponentResource):
     ) -> None:
         super().__init__("holo:index:Fleet", name, None, opts)
         self.hosts = {
-            host: Host(host, told, args, pulumi.ResourceOptions(parent=self))
+            host: Host(host, told, args, below(self, opts))
             for host, told in sorted(args.hosts.items())
         }
         self.register_outputs({"hosts": {host: made.url for host, made in self.hosts.items()}})

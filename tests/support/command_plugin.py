@@ -1,9 +1,9 @@
 """A stand-in for the plugin `pulumi-resource-command`, of which there is no package.
 
 The engine starts it as it would the real one. It does what the documentation says of
-`command:local:Command`: `create`, `update` and `delete` are run by a shell, with `stdin`; nothing is
-run in a preview or when no input is another; other triggers replace what has no `update`. It notes
-each run in the file that COMMAND_LOG names, a line each: what was done, and to which resource.
+`command:local:Command`: `create`, `update` and `delete` are run by a shell, with `stdin`; nothing
+is run in a preview or when no input is another; other triggers replace what has no `update`. It
+notes each run in the file that COMMAND_LOG names, a line each: what was done, to which resource.
 """
 
 from __future__ import annotations
