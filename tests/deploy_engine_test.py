@@ -6,10 +6,15 @@ The tests are one story, in this order: each goes on from the state that the one
 from __future__ import annotations
 
 import base64
+import os
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from tests.support.lab import wait
 from tests.support.server import NEEDS, Server, server
 from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, pair
 
@@ -85,14 +90,98 @@ def test_refresh_finds_all_as_it_was(stack: Pair, told: list[str]) -> None:
     assert stack.commands() == []
 
 
+def test_what_does_not_become_ready_is_rolled_back_and_the_others_go_on(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write(("alpha", "3"), ("beta", "4"), broken="alpha")
+    done = stack.run("up")
+    told.append(done.stdout + done.stderr)
+    assert done.returncode == 1
+    assert "no pages here" in done.stderr
+    assert "alpha: rolled back: the earlier state is in place again" in done.stderr
+    assert "alpha  units.apply  failed" in done.stderr
+    assert [nice(one) for one in stack.servers.values()] == ["1", "4"]
+    stack.commands()
+
+
+def test_the_next_up_mends_what_was_rolled_back(stack: Pair, told: list[str]) -> None:
+    stack.write(("alpha", "3"), ("beta", "4"))
+    told.append(stack.deploy("up"))
+    assert stack.commands() == ["update alpha.units.apply"]
+    assert stack.drift("alpha") == "no drift\n"
+    assert [nice(one) for one in stack.servers.values()] == ["3", "4"]
+
+
+CUT = """
+until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
+systemctl stop ssh.service
+pkill -f 'sshd: roo[t]'
+"""
+"""Ends all connections once something is being changed, and lets no other come."""
+
+
+def test_a_connection_that_is_cut_leaves_what_the_next_up_brings_to_its_end(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write(("alpha", "5"), ("beta", "4"))
+    alpha = stack.servers["alpha"].machine
+    with stack.start("up") as process:
+        alpha.succeed(["sh", "-c", CUT])
+        said, _ = process.communicate()
+    alpha.systemctl("start", "ssh.service")
+    told.append(said)
+    assert process.returncode == 1
+    assert "the machine is left between two states" in said
+    told.append(stack.deploy("up"))
+    assert stack.drift("alpha") == "no drift\n"
+    assert nice(stack.servers["alpha"]) == "5"
+    stack.commands()
+
+
+def test_an_engine_that_is_killed_leaves_what_the_next_up_brings_to_its_end(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write(("alpha", "6"), ("beta", "7"))
+    with stack.start("up") as process:
+        wait(lambda: stack.log.exists() and "alpha.units.apply" in stack.log.read_text(), 60)
+        for pid in engines_of(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        said, _ = process.communicate()
+    told.append(said)
+    assert process.returncode == 1
+    locked = stack.run("up")
+    told.append(locked.stderr)
+    assert locked.returncode == 1
+    assert "another run is under way, or was killed\n  hint: when none is: holo deploy cancel" in (
+        locked.stderr
+    )
+    told += [stack.deploy("cancel"), stack.deploy("up"), stack.deploy("up")]
+    assert told[-1].endswith("test: no change\n")
+    assert [nice(one) for one in stack.servers.values()] == ["6", "7"]
+    assert [stack.drift(host) for host in stack.servers] == ["no drift\n"] * 2
+    stack.commands()
+
+
+def engines_of(parent: int) -> list[int]:
+    """The processes `pulumi` that a process has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            pid, _, rest = status.read_text().partition(" (")
+            name, _, numbers = rest.rpartition(") ")
+            if name == "pulumi" and int(numbers.split()[1]) == parent:
+                found.append(int(pid))
+    return found
+
+
 def test_a_host_that_goes_is_drained_and_then_removed(stack: Pair, told: list[str]) -> None:
-    stack.write(hosts=("alpha",))
+    stack.write(("alpha", "6"), hosts=("alpha",))
     told.append(stack.deploy("up"))
     assert stack.commands() == ["delete beta.drain", "delete beta.units.remove"]
     beta = stack.servers["beta"]
     assert beta.machine.succeed(["cat", DRAINED]) == "gone\n"
     assert beta.files() == beta.files_before
-    assert nice(stack.servers["alpha"]) == "1"
+    assert nice(stack.servers["alpha"]) == "6"
 
 
 def test_destroy_leaves_nothing(stack: Pair, told: list[str]) -> None:

@@ -14,6 +14,7 @@ from holo_infra.cli.progress import Progress, summary
 from holo_infra.runtime.apply import apply
 from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.lock import PATIENCE
 from holo_infra.runtime.machine import Machine, ThisComputer
 from holo_infra.runtime.ssh import SshMachine
 from holo_infra.targets.content import unit_content
@@ -30,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long it may take to become ready (%(default)g)",
     )
+    add_patience(parser)
     parser.add_argument(
         "--content",
         metavar="SHA256",
@@ -51,6 +53,17 @@ def add_way(parser: argparse.ArgumentParser) -> None:
         help="the machine (default: this computer)",
     )
     add_ssh(parser)
+
+
+def add_patience(parser: argparse.ArgumentParser) -> None:
+    """The argument that says how long others are waited for."""
+    parser.add_argument(
+        "--patience",
+        type=seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for another apply that is under way there (%(default)g)",
+    )
 
 
 def add_ssh(parser: argparse.ArgumentParser) -> None:
@@ -98,7 +111,9 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress()
     with reached(options) as machine:
         try:
-            outcome = apply(machine, bundle, options.timeout, progress.event)
+            outcome = apply(
+                machine, bundle, options.timeout, progress.event, patience=options.patience
+            )
         finally:
             progress.end()
     progress.troubles(options.host, outcome.troubles)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from holo_infra.cli.apply import add_way, reached
+from holo_infra.cli.apply import add_patience, add_way, reached
 from holo_infra.cli.arguments import seconds
 from holo_infra.cli.output import say
 from holo_infra.cli.progress import Progress, summary
@@ -16,6 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("name", metavar="FLEET/HOST", help="whose units are there, by both names")
     add_way(parser)
+    add_patience(parser)
     parser.add_argument(
         "--timeout",
         type=seconds,
@@ -33,7 +34,14 @@ def run(options: argparse.Namespace) -> int:
     progress = Progress()
     with reached(options) as machine:
         try:
-            outcome = remove_host(machine, fleet, host, options.timeout, progress.event)
+            outcome = remove_host(
+                machine,
+                fleet,
+                host,
+                options.timeout,
+                progress.event,
+                patience=options.patience,
+            )
         finally:
             progress.end()
     say(f"{host}: removed; {summary(outcome).partition('; ')[2]}")

@@ -39,19 +39,21 @@ class UnitDeployment(Deployment):
         self, name: str, args: UnitDeploymentArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("holo:index:UnitDeployment", name, None, opts)
-        timeout = ["--timeout", f"{args.timeout:g}"]
+        # Of a run whose engine was killed, a command may still be at work, or putting things back.
+        patience = [*args.way.to, "--patience", f"{2 * args.timeout:g}"]
         # On its own, so that a host's units are taken off by no change of their deployment.
         removal = command(
             f"{name}.remove",
             below(self, opts),
-            undo=["holo", "remove", f"{args.fleet}/{args.host}", *args.way.to],
+            undo=["holo", "remove", f"{args.fleet}/{args.host}", *patience],
             again=False,
         )
-        apply = ["holo", "apply", args.file, args.host, *args.way.to, *timeout]
+        apply = ["holo", "apply", args.file, args.host, *patience]
+        timeout = ["--timeout", f"{args.timeout:g}"]
         done = command(
             f"{name}.apply",
             below(self, opts, removal),
-            run=[*apply, "--content", args.content],
+            run=[*apply, *timeout, "--content", args.content],
             triggers=[args.content],
         )
         self.content = pulumi.Output.all(args.content, done.id).apply(lambda known: str(known[0]))

@@ -31,6 +31,10 @@ _DONE: Mapping[OpType, str] = {
 }
 
 
+_STACK = "pulumi:pulumi:Stack"
+"""The resource that is the stack itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How an operation runs."""
@@ -87,6 +91,7 @@ class Stack:
                 case "up":
                     self._stack.up(
                         parallel=options.parallel,
+                        continue_on_error=True,
                         target=targets,
                         on_event=event,
                         color="never",
@@ -104,6 +109,7 @@ class Stack:
                 case "destroy":
                     self._stack.destroy(
                         parallel=options.parallel,
+                        continue_on_error=True,
                         target=targets,
                         target_dependents=bool(targets) or None,
                         on_event=event,
@@ -138,13 +144,13 @@ class Stack:
 def _event(one: EngineEvent, tell: Tell, errors: list[str], steps: dict[str, int]) -> None:
     if one.res_outputs_event is not None:
         step = one.res_outputs_event.metadata
-        if step.op in _DONE:
+        if step.op in _DONE and step.type != _STACK:
             tell(*_names(step.urn), _DONE[step.op])
     elif one.res_op_failed_event is not None:
         tell(*_names(one.res_op_failed_event.metadata.urn), "failed")
     elif one.resource_pre_event is not None:
         step = one.resource_pre_event.metadata
-        if step.op in _DONE:
+        if step.op in _DONE and step.type != _STACK:
             steps[step.op.value] = steps.get(step.op.value, 0) + 1
             tell(*_names(step.urn), f"to be {_DONE[step.op]}")
     elif one.diagnostic_event is not None and one.diagnostic_event.severity == "error":

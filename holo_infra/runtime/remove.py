@@ -6,12 +6,19 @@ from holo_infra.runtime.apply import Outcome, apply
 from holo_infra.runtime.bundle import Bundle
 from holo_infra.runtime.events import Tell, quiet
 from holo_infra.runtime.files import remove
+from holo_infra.runtime.lock import PATIENCE
 from holo_infra.runtime.machine import Machine
 from holo_infra.runtime.record import RECORD, read_record
 
 
-def remove_host(
-    machine: Machine, fleet: str, host: str, timeout: float, tell: Tell = quiet
+def remove_host(  # noqa: PLR0913 - what apply takes, and the host by both of its names
+    machine: Machine,
+    fleet: str,
+    host: str,
+    timeout: float,
+    tell: Tell = quiet,
+    *,
+    patience: float = PATIENCE,
 ) -> Outcome:
     """Stop a host's units and delete their files. Nothing is done where nothing is.
 
@@ -21,7 +28,8 @@ def remove_host(
     if not record.files and not record.containers and record.is_settled:
         outcome = Outcome((), (), ())
     else:
-        outcome = apply(machine, Bundle(fleet, host, {}, {}), timeout, tell)
+        nothing = Bundle(fleet, host, {}, {})
+        outcome = apply(machine, nothing, timeout, tell, patience=patience)
     if not outcome.troubles:
         remove(machine, [RECORD])
     return outcome

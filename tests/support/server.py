@@ -61,7 +61,8 @@ def server(folder: Path, name: str = "edge") -> Iterator[Server]:
         machine.systemctl("start", "ssh.service")
         port = publish(machine, 0, "127.0.0.1:22")["port"]
         known = machine.succeed(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {known}")
+        with (folder / "known_hosts").open("a") as hosts:
+            hosts.write(f"[127.0.0.1]:{port} {known}")
         config = folder / "config"
         config.write_text(
             f"IdentityFile {key}\n"

@@ -62,12 +62,23 @@ class Pair:
         self.log.unlink(missing_ok=True)
         return told
 
-    def write(self, *changes: tuple[str, str], hosts: tuple[str, ...] = ("alpha", "beta")) -> None:
-        """Compile the fleet with these changes and hosts, and write the stack's settings."""
+    def write(
+        self,
+        *changes: tuple[str, str],
+        hosts: tuple[str, ...] = ("alpha", "beta"),
+        broken: str = "",
+    ) -> None:
+        """Compile the fleet with these changes and hosts, and write the stack's settings.
+
+        A change is a host and how nice its service is. On the broken host it ends at once.
+        """
         told = yaml.safe_load(FLEET)
         told["hosts"] = {name: json.loads(json.dumps(told["hosts"][name])) for name in hosts}
         for host, nice in changes:
             told["hosts"][host]["containers"]["web"]["units"]["pages"]["settings"]["Nice"] = nice
+        if broken:
+            failing = ["sh", "-c", "echo no pages here >&2; exit 3"]
+            told["hosts"][broken]["containers"]["web"]["units"]["pages"]["exec_start"] = failing
         (self.folder / "fleet.yaml").write_text(yaml.safe_dump(told))
         holo("compile", self.folder / "fleet.yaml", "--out", self.folder / "out", *TARGET)
         settings = self.folder / "Pulumi.test.yaml"
@@ -89,6 +100,20 @@ class Pair:
             "holo:sshConfig": "ssh_config",
         }
         settings.write_text(yaml.safe_dump({**old, "config": config}))
+
+    def drift(self, host: str) -> str:
+        """What `holo drift` says of a host."""
+        return holo("drift", self.folder / "fleet.yaml", host, *self.servers[host].to)
+
+    def start(self, operation: str) -> subprocess.Popen[str]:
+        """An operation that goes on."""
+        return subprocess.Popen(
+            [HOLO, "deploy", operation, "test", "--project", self.folder],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def run(self, operation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
