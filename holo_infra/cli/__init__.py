@@ -37,6 +37,7 @@ COMMANDS = {
     "down": "end a lab, and everything of it",
     "apply": "put a host's units on a machine with systemd, and start what changed",
     "drift": "show what on a machine is not as compiled",
+    "switch": "bring a machine with NixOS to a host's configuration, and back if it fails",
     "remove": "take off a machine what apply has put there",
     "at": "run a command on a machine, as root",
     "deploy": "bring the machines of a fleet to what was compiled, with Pulumi",

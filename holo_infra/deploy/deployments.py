@@ -65,6 +65,8 @@ class NixosDeploymentArgs:
     """A host of platform `nixos`."""
 
     way: Way
+    file: str
+    """The fleet's file, relative to the stack's folder."""
     flake: str
     """The folder that `holo compile` wrote, relative to the stack's folder."""
     host: str
@@ -84,21 +86,20 @@ class NixosDeployment(Deployment):
     ) -> None:
         super().__init__("holo:index:NixosDeployment", name, None, opts)
         before: list[pulumi.Resource] = []
-        flake = f"{args.flake}#{args.host}"
+        switch = ["holo", "switch", args.file, args.host, "--flake", args.flake, *args.way.to]
         if args.install:
             before = [
                 command(
                     f"{name}.install",
                     below(self, opts),
-                    run=["holo", "install", flake, *args.way.to],
+                    run=[*switch, "--install"],
                     again=False,  # whatever changes: a disk is formatted once
                 )
             ]
-        switch = ["holo", "switch", flake, *args.way.to, "--timeout", f"{args.timeout:g}"]
         done = command(
             f"{name}.switch",
             below(self, opts, *before),
-            run=switch,
+            run=[*switch, "--timeout", f"{args.timeout:g}"],
             triggers=[args.content],
         )
         self.content = pulumi.Output.all(args.content, done.id).apply(lambda known: str(known[0]))

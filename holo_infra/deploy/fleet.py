@@ -93,7 +93,9 @@ def _deployment(
         )
         return UnitDeployment(f"{name}.units", units, opts)
     install = isinstance(args.place, Hetzner)
-    system = NixosDeploymentArgs(way, fleet.out, name, args.content, install, args.timeout)
+    system = NixosDeploymentArgs(
+        way, fleet.file, fleet.out, name, args.content, install, args.timeout
+    )
     return NixosDeployment(f"{name}.nixos", system, opts)
 
 

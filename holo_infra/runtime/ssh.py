@@ -71,8 +71,17 @@ class SshMachine:
             self._ssh += ["-l", found["user"]]
         if found["port"]:
             self._ssh += ["-p", found["port"]]
+        self.options = self._ssh[1:]
+        """ssh's arguments, for other programs that call it while this is open."""
         self._host = found["six"] or found["host"]
+        self.target = f"{found['user']}@{self._host}" if found["user"] else self._host
+        """The machine, as such programs name it."""
         self._as_root: list[str] = []
+
+    @property
+    def is_root(self) -> bool:
+        """Whether who logs in there is root."""
+        return not self._as_root
 
     def __enter__(self) -> Self:
         try:
