@@ -85,6 +85,28 @@ def test_only_the_host_that_changed_is_touched(stack: Pair, told: list[str]) -> 
     assert [nice(one) for one in stack.servers.values()] == ["1", "2"]
 
 
+def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("drift"))
+    assert told[-1] == "no drift\n"
+    beta = stack.servers["beta"].machine
+    beta.systemctl("stop", "container@web.service")
+    done = stack.run("drift")
+    assert done.returncode == 2
+    assert "beta  unit  container@web.service: expected active, found inactive" in done.stdout
+    assert "alpha" not in done.stdout
+    beta.systemctl("start", "container@web.service")
+
+
+def test_only_the_host_that_is_named_is_touched(stack: Pair, told: list[str]) -> None:
+    stack.write(("alpha", "8"), ("beta", "9"))
+    told.append(stack.deploy("preview", "--target", "beta"))
+    assert "alpha" not in told[-1]
+    told.append(stack.deploy("up", "--target", "beta", "--parallel", "1"))
+    assert stack.commands() == ["update beta.units.apply"]
+    assert [nice(one) for one in stack.servers.values()] == ["1", "9"]
+    stack.write(("alpha", "1"), ("beta", "9"))
+
+
 def test_refresh_finds_all_as_it_was(stack: Pair, told: list[str]) -> None:
     told.append(stack.deploy("refresh"))
     assert stack.commands() == []

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from holo_infra.cli.arguments import count
+from holo_infra.cli.drift import DRIFTED
+from holo_infra.cli.fleet import compile_fleet
 from holo_infra.cli.output import counted, say
 from holo_infra.cli.progress import Progress
 from holo_infra.deploy.engine import Options, Stack
+from holo_infra.deploy.program import settings
+from holo_infra.runtime.bundle import make_bundle
+from holo_infra.runtime.drift import drift
+from holo_infra.runtime.ssh import SshMachine
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument(
         "operation",
-        choices=["preview", "up", "refresh", "destroy", "cancel"],
-        help="preview: what up would do; cancel: after a run that was killed",
+        choices=["preview", "up", "refresh", "destroy", "drift", "cancel"],
+        help="preview: what up would do; drift: what on hosts of platform systemd is otherwise than"
+        " compiled; cancel: after a run that was killed",
     )
     parser.add_argument("stack", metavar="STACK", help="its settings are in Pulumi.STACK.yaml")
     parser.add_argument(
@@ -40,10 +48,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ends with 1 where a host is not as it was to be; the others are."""
-    stack = Stack(options.project.resolve(), options.stack)
+    folder = options.project.resolve()
+    stack = Stack(folder, options.stack)
     if options.operation == "cancel":
         stack.cancel()
         return 0
+    if options.operation == "drift":
+        return _drift(stack, folder, options.target)
     progress = Progress()
 
     def tell(host: str, part: str, done: str) -> None:
@@ -53,3 +64,23 @@ def run(options: argparse.Namespace) -> int:
     told = [f"{counted(number, 'resource')} to {kind}" for kind, number in sorted(steps.items())]
     say(f"{options.stack}: {', '.join(told) or 'no change'}")
     return 0
+
+
+def _drift(stack: Stack, folder: Path, only: list[str]) -> int:
+    """Prints what differs; 2 where anything does, as `holo drift`."""
+    told = stack.settings()
+    hosts = settings(told["hosts"])
+    config = folder / told["sshConfig"] if "sshConfig" in told else None
+    compiled = compile_fleet(folder / told["fleet"])
+    lines = []
+    for name, url in sorted(stack.addresses().items()):
+        lowered = compiled.lowered.hosts.get(name)
+        if lowered is None or lowered.model.platform != "systemd" or (only and name not in only):
+            continue
+        with SshMachine(url, config, hosts[name].known_key) as machine:
+            found = drift(machine, make_bundle(compiled.lowered, name), lowered)
+        lines += [
+            f"{name}  {d.kind}  {d.name}: expected {d.expected}, found {d.found}\n" for d in found
+        ]
+    sys.stdout.write("".join(lines) or "no drift\n")
+    return DRIFTED if lines else 0

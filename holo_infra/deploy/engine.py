@@ -126,6 +126,19 @@ class Stack:
             raise Failure("\n".join(errors) or _reason(str(error))) from None
         return steps
 
+    def settings(self) -> dict[str, str]:
+        """The stack's settings that are no secrets: name without `holo:` -> text, or JSON."""
+        return {
+            name.removeprefix("holo:"): one.value
+            for name, one in self._stack.get_all_config().items()
+            if name.startswith("holo:") and not one.secret
+        }
+
+    def addresses(self) -> dict[str, str]:
+        """The hosts that are there, and how each is reached."""
+        found = self._stack.outputs().get("hosts")
+        return dict(found.value) if found is not None else {}
+
     def cancel(self) -> None:
         """Ends a run that is under way, or takes away the lock of one that was killed."""
         try:

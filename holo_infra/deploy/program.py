@@ -62,20 +62,22 @@ class Settings(_Told):
     """Absolute path on the host -> the name of the setting that holds the secret."""
     timeout: float = 120.0
 
+    @property
+    def known_key(self) -> str | None:
+        """The machine's host key, where it is given."""
+        return self.hetzner.host_key if self.hetzner else self.host_key
+
 
 def program(folder: Path) -> None:
     """A whole stack. The paths in its settings begin at `folder`, that of `Pulumi.yaml`."""
     config = pulumi.Config("holo")
     out = config.require("out")
     compiled = read(folder / out / STACK)
-    try:
-        told = TypeAdapter(dict[str, Settings]).validate_python(config.require_object("hosts"))
-    except ValidationError as error:
-        raise pulumi.RunError(f"holo:hosts: {error}") from None
+    told = settings(config.require("hosts"))
     strangers = sorted({*told} - {*compiled.hosts})
     lacking = sorted({*compiled.hosts} - {*told})
     if strangers or lacking:
-        raise pulumi.RunError(
+        raise Failure(
             f"holo:hosts: not of fleet {compiled.fleet}: {', '.join(strangers) or 'none'};"
             f" of it, and not here: {', '.join(lacking) or 'none'}"
         )
@@ -93,6 +95,14 @@ def program(folder: Path) -> None:
     args = FleetArgs(compiled.fleet, config.require("fleet"), out, hosts, config.get("sshConfig"))
     fleet = Fleet(compiled.fleet, args)
     pulumi.export("hosts", {name: host.url for name, host in fleet.hosts.items()})
+
+
+def settings(told: str) -> dict[str, Settings]:
+    """The setting `holo:hosts`. Raises Failure where it is of another form."""
+    try:
+        return TypeAdapter(dict[str, Settings]).validate_json(told)
+    except ValidationError as error:
+        raise Failure(f"holo:hosts: {error}") from None
 
 
 def read(path: Path) -> Compiled:
@@ -123,7 +133,7 @@ def _place(name: str, told: Settings, config: pulumi.Config) -> Place:
                 server.image,
             )
         case _:
-            raise pulumi.RunError(f"holo:hosts.{name}: give ssh or hetzner, one of them")
+            raise Failure(f"holo:hosts.{name}: give ssh or hetzner, one of them")
 
 
 def _secrets(told: Mapping[str, str], config: pulumi.Config) -> dict[str, pulumi.Input[str]]:
