@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from holo_infra.cli.arguments import count
-from holo_infra.cli.drift import DRIFTED
+from holo_infra.cli.drift import DRIFTED, drift_line
 from holo_infra.cli.fleet import compile_fleet
 from holo_infra.cli.output import counted, say
 from holo_infra.cli.progress import Progress
@@ -79,8 +79,6 @@ def _drift(stack: Stack, folder: Path, only: list[str]) -> int:
             continue
         with SshMachine(url, config, hosts[name].known_key) as machine:
             found = drift(machine, make_bundle(compiled.lowered, name), lowered)
-        lines += [
-            f"{name}  {d.kind}  {d.name}: expected {d.expected}, found {d.found}\n" for d in found
-        ]
+        lines += [f"{name}  {drift_line(one)}" for one in found]
     sys.stdout.write("".join(lines) or "no drift\n")
     return DRIFTED if lines else 0
