@@ -52,6 +52,10 @@ bench-forward: _venv
 bench-lab: _venv
     {{ bin }}/python bench/lab.py > bench/lab.md
 
+# measure stacks of Pulumi, many minutes; write bench/stacks.md
+bench-stacks: _venv
+    PYTHONPATH=. {{ bin }}/python bench/stacks.py > bench/stacks.md
+
 # the project at work on this computer
 demo:
     make demo

@@ -151,8 +151,8 @@ class Pair:
 TARGET = ("--target", "pulumi")
 
 
-def pair(folder: Path, servers: dict[str, Server]) -> Pair:
-    """The stack, with nothing deployed."""
+def prepare(folder: Path, ssh_config: Path) -> dict[str, str]:
+    """Makes a folder that of a stack without settings; the environment of what runs it."""
     plugins = folder / "plugins"
     plugins.mkdir()
     plugin = plugins / "pulumi-resource-command"
@@ -160,8 +160,8 @@ def pair(folder: Path, servers: dict[str, Server]) -> Pair:
     plugin.chmod(0o755)
     (folder / "state").mkdir()
     (folder / "Pulumi.yaml").write_text("name: holo\nruntime: python\n")
-    shutil.copy(next(iter(servers.values())).config, folder / "ssh_config")
-    environment = {
+    shutil.copy(ssh_config, folder / "ssh_config")
+    return {
         "HOME": str(folder),
         "PATH": f"{HOLO.parent}:{plugins}:{engine()}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -172,6 +172,11 @@ def pair(folder: Path, servers: dict[str, Server]) -> Pair:
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         "COMMAND_LOG": str(folder / "commands.log"),
     }
+
+
+def pair(folder: Path, servers: dict[str, Server]) -> Pair:
+    """The stack, with nothing deployed."""
+    environment = prepare(folder, next(iter(servers.values())).config)
     made = Pair(folder, servers, environment)
     made.write()
     made.pulumi("stack", "init", "test")
