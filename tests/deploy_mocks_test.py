@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pulumi
 import pytest
 import yaml
 
@@ -137,3 +138,28 @@ def test_no_command_holds_a_path_of_this_computer(
 def test_the_same_fleet_gives_the_same_graph(folders: dict[str, Path]) -> None:
     first = graph(folders["existing"], SETTINGS, SECRETS)
     assert graph(folders["existing"], SETTINGS, SECRETS) == first
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            '{"edge": {"ssh": "ssh://there"}}',
+            "not of fleet existing: none; of it, and not here: core",
+        ),
+        ('{"edge": {"ssh": "ssh://there"}, "core": {}}', "holo:hosts.core: give ssh or hetzner"),
+        ('{"edge": {"shs": "ssh://there"}}', "edge.shs\n  Extra inputs are not permitted"),
+    ],
+)
+def test_settings_that_fit_no_fleet_are_told(
+    folders: dict[str, Path], setting: str, told: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(told)):
+        graph(folders["existing"], SETTINGS, SECRETS, {"holo:hosts": setting})
+
+
+def test_a_fleet_that_was_not_compiled_is_told(folders: dict[str, Path]) -> None:
+    with pytest.raises(
+        pulumi.RunError, match="not there\n  hint: run holo compile --target pulumi"
+    ):
+        graph(folders["existing"], SETTINGS, SECRETS, {"holo:out": "nowhere"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from holo_infra.cli.arguments import count
@@ -11,10 +12,9 @@ from holo_infra.cli.drift import DRIFTED, drift_line
 from holo_infra.cli.fleet import compile_fleet
 from holo_infra.cli.output import counted, say
 from holo_infra.cli.progress import Progress
-from holo_infra.deploy.engine import Options, Stack
-from holo_infra.deploy.program import settings
 from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.drift import drift
+from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.ssh import SshMachine
 
 
@@ -48,13 +48,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Ends with 1 where a host is not as it was to be; the others are."""
+    try:
+        from holo_infra.deploy.engine import Options, Stack  # noqa: PLC0415 - an extra has it
+    except ModuleNotFoundError as error:
+        hint = "pip install holo-infra[deploy]"
+        raise Failure(f"{error.name} is not installed", hint) from None
     folder = options.project.resolve()
     stack = Stack(folder, options.stack)
     if options.operation == "cancel":
         stack.cancel()
         return 0
     if options.operation == "drift":
-        return _drift(stack, folder, options.target)
+        return _drift(stack.settings(), stack.addresses(), folder, options.target)
     progress = Progress()
 
     def tell(host: str, part: str, done: str) -> None:
@@ -66,14 +71,17 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _drift(stack: Stack, folder: Path, only: list[str]) -> int:
+def _drift(
+    told: Mapping[str, str], addresses: Mapping[str, str], folder: Path, only: list[str]
+) -> int:
     """Prints what differs; 2 where anything does, as `holo drift`."""
-    told = stack.settings()
+    from holo_infra.deploy.program import settings  # noqa: PLC0415 - an extra has it
+
     hosts = settings(told["hosts"])
     config = folder / told["sshConfig"] if "sshConfig" in told else None
     compiled = compile_fleet(folder / told["fleet"])
     lines = []
-    for name, url in sorted(stack.addresses().items()):
+    for name, url in sorted(addresses.items()):
         lowered = compiled.lowered.hosts.get(name)
         if lowered is None or lowered.model.platform != "systemd" or (only and name not in only):
             continue

@@ -35,6 +35,10 @@ _STACK = "pulumi:pulumi:Stack"
 """The resource that is the stack itself."""
 
 
+_AGAIN = ("an unhandled error occurred", "update failed", "preview failed")
+"""How messages of the stack begin that tell what was told."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How an operation runs."""
@@ -123,7 +127,7 @@ class Stack:
                 f"when none is: holo deploy cancel {self.name}",
             ) from None
         except automation.CommandError as error:
-            raise Failure("\n".join(errors) or _reason(str(error))) from None
+            raise Failure("\n".join(dict.fromkeys(errors)) or _reason(str(error))) from None
         return steps
 
     def settings(self) -> dict[str, str]:
@@ -167,9 +171,11 @@ def _event(one: EngineEvent, tell: Tell, errors: list[str], steps: dict[str, int
             steps[step.op.value] = steps.get(step.op.value, 0) + 1
             tell(*_names(step.urn), f"to be {_DONE[step.op]}")
     elif one.diagnostic_event is not None and one.diagnostic_event.severity == "error":
-        where = _names(one.diagnostic_event.urn or "")[0]
+        urn = one.diagnostic_event.urn or ""
         message = one.diagnostic_event.message.strip()
-        errors.append(f"{where}: {message}" if where else message)
+        if not message.startswith(_AGAIN):
+            of_host = urn and _STACK not in urn.rpartition("$")[2]
+            errors.append(f"{_names(urn)[0]}: {message}" if of_host else message)
 
 
 def _names(urn: str) -> tuple[str, str]:

@@ -69,7 +69,17 @@ class Settings(_Told):
 
 
 def program(folder: Path) -> None:
-    """A whole stack. The paths in its settings begin at `folder`, that of `Pulumi.yaml`."""
+    """A whole stack. The paths in its settings begin at `folder`, that of `Pulumi.yaml`.
+
+    Raises RunError, which Pulumi tells without a traceback.
+    """
+    try:
+        _program(folder)
+    except Failure as failure:
+        raise pulumi.RunError(str(failure)) from None
+
+
+def _program(folder: Path) -> None:
     config = pulumi.Config("holo")
     out = config.require("out")
     compiled = read(folder / out / STACK)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from pulumi.runtime.stack import run_pulumi_func
 from holo_infra.deploy.program import program
 from tests.support.holo import holo
 
+NONE: Mapping[str, str] = {}
 MARK = "4dabf18193072939515e22adb298388d"
 
 
@@ -86,11 +88,16 @@ def compiled(example: Path, folder: Path) -> Path:
     return copy
 
 
-def graph(folder: Path, settings: str, secrets: dict[str, str]) -> dict[str, Registered]:
-    """The resources of a stack by name. `secrets` are settings that the file does not hold."""
+def graph(
+    folder: Path, settings: str, secrets: dict[str, str], others: Mapping[str, str] = NONE
+) -> dict[str, Registered]:
+    """The resources of a stack by name. `secrets` are settings that the file does not hold.
+
+    `others` take the place of settings in the file.
+    """
     told = yaml.safe_load((folder / settings).read_text())["config"]
     plain = {key: one if isinstance(one, str) else json.dumps(one) for key, one in told.items()}
-    set_all_config({**plain, **secrets}, list(secrets))
+    set_all_config({**plain, **others, **secrets}, list(secrets))
     monitor = _Monitor()
     mocks.set_mocks(_Mocks(), project="project", stack="production", monitor=monitor)
 
