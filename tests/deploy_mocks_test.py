@@ -63,7 +63,8 @@ def test_a_server_is_made_before_anything_is_put_on_it(folders: dict[str, Path])
     assert (server.text("serverType"), server.text("location")) == ("cx32", "fsn1")
     for name in ("core.nixos.install", "edge.units.apply", "edge.credentials:/etc/keys/nats.nk"):
         assert "ssh://root@198.51.100.7" in resources[name].text("create")
-        assert resources[name].dependencies >= {f"{name.partition('.')[0]}.machine"}
+        host = name.partition(".")[0]
+        assert resources[name].dependencies >= {f"{host}.machine", f"{host}.machine.reach"}
     assert resources["core.nixos.switch"].dependencies >= {"core.nixos.install"}
 
 

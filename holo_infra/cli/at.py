@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 from holo_infra.cli.apply import add_ssh, reached
 from holo_infra.cli.arguments import seconds
@@ -20,6 +21,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long it may take (%(default)g)",
     )
+    parser.add_argument(
+        "--patience",
+        type=seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long to try to reach it, as after its first boot (%(default)g)",
+    )
     parser.add_argument("to", metavar="ssh://[USER@]HOST[:PORT]", help="the machine")
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND")
 
@@ -30,8 +38,18 @@ def run(options: argparse.Namespace) -> int:
     if not command:
         raise Failure("no command is given", "write holo at ssh://… -- COMMAND")
     given = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
-    with reached(options) as machine:
-        done = machine.run(command, given, options.timeout)
+    deadline = time.monotonic() + options.patience
+    while True:
+        begun = False
+        try:
+            with reached(options) as machine:
+                begun = True
+                done = machine.run(command, given, options.timeout)
+            break
+        except Failure:
+            if begun or time.monotonic() >= deadline:
+                raise
+            time.sleep(1)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)
     return done.returncode

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pulumi
 
-from holo_infra.deploy.commands import Way
+from holo_infra.deploy.commands import Way, command
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,10 @@ def find(
                 ),
             )
             url = pulumi.Output.concat("ssh://root@", server.ipv4_address)
-            return Way(url, place.host_key, ssh_config), [server]
+            way = Way(url, place.host_key, ssh_config)
+            wait = ["holo", "at", *way.options, "--patience", "300", way.url, "--", "true"]
+            reach = command(f"{name}.reach", opts, run=wait)
+            return way, [server, reach]
 
 
 def first_boot(place: Hetzner) -> pulumi.Output[str]:
