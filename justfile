@@ -56,6 +56,15 @@ bench-lab: _venv
 bench-vmtests: _venv
     {{ bin }}/python bench/vmtests.py > bench/vmtests.md
 
+# measure stacks of Pulumi, many minutes; write bench/stacks.md
+bench-stacks: _venv
+    PYTHONPATH=. {{ bin }}/python bench/stacks.py > bench/stacks.md
+
+# the tests of `holo deploy` on Pulumi's real engine, which is built first where it is not there
+engine: _venv
+    scripts/pulumi-engine
+    {{ bin }}/pytest -m engine tests
+
 # the project at work on this computer
 demo:
     make demo

@@ -24,6 +24,7 @@ from holo_infra.runtime.files import fetch as fetch_files
 from holo_infra.runtime.files import replace
 from holo_infra.runtime.lock import locked
 from holo_infra.runtime.machine import TIMEOUT, LabMachine, Machine, ThisComputer, portions
+from holo_infra.targets.content import unit_content
 from tests.support.holo import HOLO, holo, run
 from tests.support.lab import fetch, wait
 from tests.support.server import NEEDS, Server, server
@@ -577,6 +578,59 @@ def test_another_user_needs_sudo(edge: Server, fleet: Path) -> None:
     done = run("apply", fleet, "alpha", "--to", url, "--ssh-config", edge.config)
     assert done.returncode == 1
     assert "not root there, and sudo does not help" in done.stderr
+
+
+def test_units_that_are_not_those_that_were_compiled_are_refused(
+    applied: Server, fleet: Path
+) -> None:
+    other = changed(fleet, ("8080 + number", "8090 + number"))
+    content = unit_content(compile_fleet(fleet).lowered, "alpha")
+    done = run("apply", other, "alpha", *applied.to, "--content", content)
+    assert done.returncode == 1
+    assert "the units of alpha are not those that were compiled" in done.stderr
+    done = run("apply", fleet, "alpha", *applied.to, "--content", content)
+    assert done.stderr.endswith("alpha: ready; no change\n")
+
+
+def test_only_the_host_that_is_there_is_removed(applied: Server) -> None:
+    done = run("remove", "private/beta", *applied.to)
+    assert done.returncode == 1
+    assert "this is private/alpha, not private/beta" in done.stderr
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+    assert run("remove", "alpha", *applied.to).stderr == (
+        "error: alpha: no name of a host\n  hint: write FLEET/HOST\n"
+    )
+
+
+def test_a_machine_with_another_host_key_is_refused(applied: Server, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    other = " ".join(key.with_suffix(".pub").read_text().split()[:2])
+    ssh = ["--ssh-config", str(applied.config), "--host-key"]
+    done = run("at", *ssh, other, applied.url, "--", "true")
+    assert done.returncode == 1
+    assert "Host key verification failed" in done.stderr
+    stranger = tmp_path / "config"  # that knows no host
+    stranger.write_text(applied.config.read_text().replace("known_hosts", "no_hosts"))
+    ssh = ["--ssh-config", str(stranger), "--host-key"]
+    done = run("at", *ssh, applied.host_key, applied.url, "--", "printf", "%s", "a b;c")
+    assert (done.returncode, done.stdout) == (0, "a b;c")
+    done = run("at", *ssh, applied.host_key, applied.url, "--", "sh", "-c", "exit 7")
+    assert done.returncode == 7
+    applied.machine.systemctl("stop", "ssh.service")
+    later = ["systemd-run", "--on-active=3", "systemctl", "start", "ssh.service"]
+    applied.machine.succeed(later)
+    assert run("at", *ssh, applied.host_key, applied.url, "--", "true").returncode == 1
+    done = run("at", "--patience", "20", *ssh, applied.host_key, applied.url, "--", "echo", "here")
+    assert done.stdout == "here\n"
+
+
+def test_what_is_removed_leaves_nothing(applied: Server, fleet: Path) -> None:
+    done = run("remove", "private/alpha", *applied.to)
+    assert done.returncode == 0
+    assert_nothing_is_left(applied)
+    assert run("remove", "private/alpha", *applied.to).stderr == "alpha: removed; no change\n"
+    holo("apply", fleet, "alpha", *applied.to)
 
 
 def test_what_is_gone_from_the_fleet_is_stopped_and_removed(applied: Server, fleet: Path) -> None:

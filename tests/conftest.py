@@ -78,6 +78,11 @@ def pytest_configure(config: pytest.Config) -> None:
         "needs(*names): system programs without which the test is skipped, or fails with"
         " HOLO_STRICT=1; the names are in scripts/system-packages",
     )
+    config.addinivalue_line(
+        "markers",
+        "engine: needs Pulumi's engine, which scripts/pulumi-engine builds in some ten minutes;"
+        " `just engine` runs these tests, `make test` does not",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,11 @@ from holo_infra.cli.progress import Progress, summary
 from holo_infra.compiled import Compiled
 from holo_infra.runtime.apply import apply
 from holo_infra.runtime.bundle import make_bundle
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.lock import PATIENCE
 from holo_infra.runtime.machine import Machine, ThisComputer
 from holo_infra.runtime.ssh import SshMachine
+from holo_infra.targets.content import unit_content
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,21 +32,53 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help="how long it may take to become ready (%(default)g)",
     )
+    add_patience(parser)
+    parser.add_argument(
+        "--content",
+        metavar="SHA256",
+        help="refuse a fleet whose units of the host are others than those compiled before",
+    )
 
 
 def add_machine(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which host, and which machine that is."""
     parser.add_argument("host", metavar="HOST", help="a host of the fleet")
+    add_way(parser)
+
+
+def add_way(parser: argparse.ArgumentParser) -> None:
+    """The arguments that lead to a machine."""
     parser.add_argument(
         "--to",
         metavar="ssh://[USER@]HOST[:PORT]",
         help="the machine (default: this computer)",
     )
+    add_ssh(parser)
+
+
+def add_patience(parser: argparse.ArgumentParser) -> None:
+    """The argument that says how long others are waited for."""
+    parser.add_argument(
+        "--patience",
+        type=seconds,
+        default=PATIENCE,
+        metavar="SECONDS",
+        help="how long to wait for another apply that is under way there (%(default)g)",
+    )
+
+
+def add_ssh(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say how ssh knows a machine."""
     parser.add_argument(
         "--ssh-config",
         type=Path,
         metavar="FILE",
         help="ssh's configuration, in place of your own",
+    )
+    parser.add_argument(
+        "--host-key",
+        metavar="KEY",
+        help="the machine's public key, as `ssh-ed25519 AAAA…`, in place of your known hosts",
     )
 
 
@@ -53,7 +88,7 @@ def reached(options: argparse.Namespace) -> Iterator[Machine]:
     if options.to is None:
         yield ThisComputer()
         return
-    with SshMachine(options.to, options.ssh_config) as machine:
+    with SshMachine(options.to, options.ssh_config, options.host_key) as machine:
         yield machine
 
 
@@ -69,10 +104,17 @@ def run(options: argparse.Namespace) -> int:
     """Ends with 1 where something did not become ready, and the earlier state is in place again."""
     compiled = compiled_host(options)
     bundle = make_bundle(compiled.lowered, options.host)
+    if options.content not in {None, unit_content(compiled.lowered, options.host)}:
+        raise Failure(
+            f"{options.fleet}: the units of {options.host} are not those that were compiled",
+            "run holo compile --target pulumi anew",
+        )
     progress = Progress()
     with reached(options) as machine:
         try:
-            outcome = apply(machine, bundle, options.timeout, progress.event)
+            outcome = apply(
+                machine, bundle, options.timeout, progress.event, patience=options.patience
+            )
         finally:
             progress.end()
     progress.troubles(options.host, outcome.troubles)

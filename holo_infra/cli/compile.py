@@ -17,8 +17,9 @@ from holo_infra.model.fleet import Fleet
 from holo_infra.plan import Written, check, is_made_from, replace, write
 from holo_infra.targets import Files
 from holo_infra.targets.nixos import FlakeInputs, nixos
+from holo_infra.targets.pulumi import pulumi
 
-TARGETS = ("nixos", "systemd")
+TARGETS = ("nixos", "systemd", "pulumi")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +40,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "--target",
         choices=[*TARGETS, "all"],
         default="all",
-        help="systemd: plain unit bundles besides the flake; nixos: the flake only (%(default)s)",
+        help="systemd: plain unit bundles besides the flake; nixos: the flake only; pulumi: all of"
+        " it, and what a stack must know (%(default)s)",
     )
     inputs = FlakeInputs()
     for name, default in (("nixpkgs", inputs.nixpkgs), ("holo-infra", inputs.holo_infra)):
@@ -60,6 +62,8 @@ def files_of(compiled: Compiled, options: argparse.Namespace) -> Files:
             from holo_infra.targets.systemd import systemd  # noqa: PLC0415 - builds all definitions
 
             files |= systemd(compiled.lowered)
+        if options.target == "pulumi":
+            files |= pulumi(compiled.lowered, files, inputs)
     return files
 
 

@@ -10,7 +10,7 @@ import sys
 from holo_infra.cli.apply import add_machine, compiled_host, reached
 from holo_infra.cli.fleet import add_fleet
 from holo_infra.runtime.bundle import make_bundle
-from holo_infra.runtime.drift import drift
+from holo_infra.runtime.drift import Drift, drift
 
 DRIFTED = 2
 """Exit status where something is otherwise."""
@@ -34,6 +34,10 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         sys.stdout.write(json.dumps([dataclasses.asdict(one) for one in found], indent=2) + "\n")
     else:
-        lines = [f"{d.kind}  {d.name}: expected {d.expected}, found {d.found}\n" for d in found]
-        sys.stdout.write("".join(lines) or "no drift\n")
+        sys.stdout.write("".join(map(drift_line, found)) or "no drift\n")
     return DRIFTED if found else 0
+
+
+def drift_line(one: Drift) -> str:
+    """A difference, as it is told."""
+    return f"{one.kind}  {one.name}: expected {one.expected}, found {one.found}\n"

@@ -210,6 +210,10 @@ class Host(Model):
     services: Services = NO_SERVICES
     """What runs on it besides containers: services that are known by their options."""
 
+    drain: list[Text] = Field(default_factory=list)
+    """A command, word by word, that a stack of Pulumi runs on it as root before it takes the host
+    away: what hands its work to others. While it fails the host stays."""
+
     containers: dict[ContainerName, Container] = Field(default_factory=dict)
     """The containers it carries."""
 

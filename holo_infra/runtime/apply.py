@@ -14,7 +14,7 @@ from holo_infra.runtime.bundle import Bundle, nothing_of
 from holo_infra.runtime.events import Tell, quiet
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.files import fetch, put, remove
-from holo_infra.runtime.lock import locked
+from holo_infra.runtime.lock import PATIENCE, locked
 from holo_infra.runtime.machine import Machine, succeed
 from holo_infra.runtime.moves import Move, between, by_container, names, of_host
 from holo_infra.runtime.readiness import Lacking, Waiting
@@ -48,22 +48,24 @@ class Outcome:
     """What of the earlier state has not come up again after the roll-back."""
 
 
-def apply(
+def apply(  # noqa: PLR0913 - the last two by name
     machine: Machine,
     bundle: Bundle,
     timeout: float,
     tell: Tell = quiet,
     *,
     keep_failed: bool = False,
+    patience: float = PATIENCE,
 ) -> Outcome:
     """Put a bundle on a machine and wait until it is ready, at most `timeout` seconds.
 
-    What is not ready then is told, and the machine has its earlier state again, unless
-    `keep_failed`. Raises Failure where nothing was changed: the machine cannot be reached or lacks
-    something, another fleet's host is there, files of others are in the way, another apply runs.
+    Another apply that is under way is waited for, `patience` seconds at most. What is not ready
+    after `timeout` is told, and the machine has its earlier state again, unless `keep_failed`.
+    Raises Failure where nothing was changed: the machine cannot be reached or lacks something,
+    another fleet's host is there, files of others are in the way, another apply runs.
     """
     check_machine(machine, bundle)
-    with locked(machine):
+    with locked(machine, patience):
         return _apply(machine, bundle, timeout, tell, keep_failed=keep_failed)
 
 

@@ -14,16 +14,16 @@ LOCK = "/run/holo-apply.lock"
 _BEAT = 15.0
 """Seconds between two signs of life."""
 _TAKEN = 75
-_GRACE = 2
+PATIENCE = 2.0
 """Seconds in which one that was killed is noticed."""
 # Not `cat`: of a connection that is dead, the other end may learn after hours.
 _HOLD = "while read -r -t 60; do echo; done"
 
 
 @contextmanager
-def locked(machine: Machine) -> Iterator[None]:
-    """Holds the machine's lock. Raises Failure where another does."""
-    flock = ["flock", f"--timeout={_GRACE}", f"--conflict-exit-code={_TAKEN}", LOCK]
+def locked(machine: Machine, patience: float = PATIENCE) -> Iterator[None]:
+    """Holds the machine's lock. Raises Failure where another does, `patience` seconds later."""
+    flock = ["flock", f"--timeout={patience:g}", f"--conflict-exit-code={_TAKEN}", LOCK]
     holder = machine.popen([*flock, "bash", "-c", _HOLD])
     over = Event()
 
@@ -63,7 +63,7 @@ def _end(holder: subprocess.Popen[bytes]) -> None:
         if holder.stdin:
             holder.stdin.close()
     try:
-        holder.wait(_GRACE)
+        holder.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         holder.kill()
     for stream in (holder.stdout, holder.stderr):

@@ -27,6 +27,8 @@ _URL = re.compile(
 )
 _CONNECT = 15
 """Seconds for a connection to come about."""
+_ALIAS = "holo-machine"
+"""The name under which a given host key is known."""
 _LOST = 255
 """ssh's own status where it has no connection, or has lost it."""
 
@@ -38,8 +40,12 @@ class SshMachine:
     a password fails.
     """
 
-    def __init__(self, url: str, config: Path | None = None) -> None:
-        """`config`: for ssh's `-F`, in place of the user's own. Raises Failure for a bad URL."""
+    def __init__(self, url: str, config: Path | None = None, host_key: str | None = None) -> None:
+        """`config`: for ssh's `-F`, in place of the user's own. Raises Failure for a bad URL.
+
+        `host_key`: the only key that the machine may have, as `ssh-ed25519 AAAA…`, whatever hosts
+        the user knows.
+        """
         found = _URL.fullmatch(url)
         if found is None:
             raise Failure(f"{url}: no address of a machine", "write ssh://[user@]host[:port]")
@@ -57,14 +63,25 @@ class SshMachine:
             "ServerAliveInterval": "15",
             "ServerAliveCountMax": "3",
         }
+        if host_key is not None:
+            options |= self._known(host_key)
         self._ssh = ["ssh", *(["-F", str(config)] if config else [])]
         self._ssh += [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
         if found["user"]:
             self._ssh += ["-l", found["user"]]
         if found["port"]:
             self._ssh += ["-p", found["port"]]
+        self.options = self._ssh[1:]
+        """ssh's arguments, for other programs that call it while this is open."""
         self._host = found["six"] or found["host"]
+        self.target = f"{found['user']}@{self._host}" if found["user"] else self._host
+        """The machine, as such programs name it."""
         self._as_root: list[str] = []
+
+    @property
+    def is_root(self) -> bool:
+        """Whether who logs in there is root."""
+        return not self._as_root
 
     def __enter__(self) -> Self:
         try:
@@ -110,6 +127,19 @@ class SshMachine:
     def journal_of(self, container: str) -> str:
         """Journalctl there."""
         return f"journalctl --machine={container}"
+
+    def _known(self, host_key: str) -> dict[str, str]:
+        """Options by which no other key is accepted."""
+        known = self._sockets / "known_hosts"
+        known.write_text(f"{_ALIAS} {host_key}\n")
+        return {
+            "StrictHostKeyChecking": "yes",
+            "HostKeyAlias": _ALIAS,
+            "UserKnownHostsFile": str(known),
+            "GlobalKnownHostsFile": "/dev/null",
+            # Of what ssh would do with more keys: nothing.
+            "UpdateHostKeys": "no",
+        }
 
     def _there(self, argv: Sequence[str]) -> list[str]:
         return [*self._ssh, self._host, "--", shlex.join([*self._as_root, *argv])]

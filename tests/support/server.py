@@ -23,6 +23,8 @@ class Server:
     url: str
     config: Path
     """For ssh: the key, and whose host key is known."""
+    host_key: str
+    """The public half of it."""
     files_before: set[str]
     """What files there were before anything was applied."""
 
@@ -45,9 +47,10 @@ def debian_tree(*packages: str) -> Path:
 
 @contextmanager
 def server(folder: Path, name: str = "edge") -> Iterator[Server]:
-    """A machine with systemd and sshd; `folder` is for keys."""
+    """A machine with systemd and sshd; `folder` is for keys, which more machines may share."""
     key = folder / "key"
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    if not key.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     public = key.with_suffix(".pub").read_text()
     files = {
         "/etc/ssh/keys": public,  # of all users
@@ -58,14 +61,16 @@ def server(folder: Path, name: str = "edge") -> Iterator[Server]:
         machine.systemctl("start", "ssh.service")
         port = publish(machine, 0, "127.0.0.1:22")["port"]
         known = machine.succeed(["cat", "/etc/ssh/ssh_host_ed25519_key.pub"])
-        (folder / "known_hosts").write_text(f"[127.0.0.1]:{port} {known}")
+        with (folder / "known_hosts").open("a") as hosts:
+            hosts.write(f"[127.0.0.1]:{port} {known}")
         config = folder / "config"
         config.write_text(
             f"IdentityFile {key}\n"
             f"UserKnownHostsFile {folder}/known_hosts\n"
             "IdentitiesOnly yes\nStrictHostKeyChecking yes\n"
         )
-        yield Server(machine, f"ssh://root@127.0.0.1:{port}", config, _files(machine))
+        url = f"ssh://root@127.0.0.1:{port}"
+        yield Server(machine, url, config, " ".join(known.split()[:2]), _files(machine))
 
 
 def _files(machine: NspawnMachine) -> set[str]:

@@ -1,0 +1,92 @@
+"""`holo deploy preview|up|refresh|destroy STACK`: a stack of Pulumi, with progress of each host."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from holo_infra.cli.arguments import count
+from holo_infra.cli.drift import DRIFTED, drift_line
+from holo_infra.cli.fleet import compile_fleet
+from holo_infra.cli.output import counted, say
+from holo_infra.cli.progress import Progress
+from holo_infra.runtime.bundle import make_bundle
+from holo_infra.runtime.drift import drift
+from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.ssh import SshMachine
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "operation",
+        choices=["preview", "up", "refresh", "destroy", "drift", "cancel"],
+        help="preview: what up would do; drift: what on hosts of platform systemd is otherwise than"
+        " compiled; cancel: after a run that was killed",
+    )
+    parser.add_argument("stack", metavar="STACK", help="its settings are in Pulumi.STACK.yaml")
+    parser.add_argument(
+        "--project",
+        type=Path,
+        default=Path("pulumi"),
+        metavar="DIR",
+        help="the folder that holds Pulumi.yaml (%(default)s)",
+    )
+    parser.add_argument(
+        "--parallel", type=count, metavar="N", help="how many steps at once at most"
+    )
+    parser.add_argument(
+        "--target",
+        action="append",
+        default=[],
+        metavar="HOST",
+        help="only this host; may be given more than once",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Ends with 1 where a host is not as it was to be; the others are."""
+    try:
+        from holo_infra.deploy.engine import Options, Stack  # noqa: PLC0415 - an extra has it
+    except ModuleNotFoundError as error:
+        hint = "pip install holo-infra[deploy]"
+        raise Failure(f"{error.name} is not installed", hint) from None
+    folder = options.project.resolve()
+    stack = Stack(folder, options.stack)
+    if options.operation == "cancel":
+        stack.cancel()
+        return 0
+    if options.operation == "drift":
+        return _drift(stack.settings(), stack.addresses(), folder, options.target)
+    progress = Progress()
+
+    def tell(host: str, part: str, done: str) -> None:
+        progress.line(f"{host}  {part}  {done}" if part else f"{host}  {done}")
+
+    steps = stack.run(options.operation, Options(options.parallel, options.target), tell)
+    told = [f"{counted(number, 'resource')} to {kind}" for kind, number in sorted(steps.items())]
+    say(f"{options.stack}: {', '.join(told) or 'no change'}")
+    return 0
+
+
+def _drift(
+    told: Mapping[str, str], addresses: Mapping[str, str], folder: Path, only: list[str]
+) -> int:
+    """Prints what differs; 2 where anything does, as `holo drift`."""
+    from holo_infra.deploy.program import settings  # noqa: PLC0415 - an extra has it
+
+    hosts = settings(told["hosts"])
+    config = folder / told["sshConfig"] if "sshConfig" in told else None
+    compiled = compile_fleet(folder / told["fleet"])
+    lines = []
+    for name, url in sorted(addresses.items()):
+        lowered = compiled.lowered.hosts.get(name)
+        if lowered is None or lowered.model.platform != "systemd" or (only and name not in only):
+            continue
+        with SshMachine(url, config, hosts[name].known_key) as machine:
+            found = drift(machine, make_bundle(compiled.lowered, name), lowered)
+        lines += [f"{name}  {drift_line(one)}" for one in found]
+    sys.stdout.write("".join(lines) or "no drift\n")
+    return DRIFTED if lines else 0

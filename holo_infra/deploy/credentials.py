@@ -1,0 +1,50 @@
+"""Secrets in files of a host: they travel on standard input, and nothing else holds them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+
+from holo_infra.deploy.commands import Way, below, command
+
+PUT = """\
+set -eu
+umask 077
+mkdir -p "${1%/*}"
+cat > "$1.new"
+mv -f "$1.new" "$1"
+"""
+"""Puts its input into the file `$1`, which only root can read, at once or not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsArgs:
+    """What is put where."""
+
+    way: Way
+    files: Mapping[str, pulumi.Input[str]]
+    """Absolute path on the host -> the secret."""
+
+
+class Credentials(pulumi.ComponentResource):
+    """Files with secrets: of NATS, MongoDB and whatever else. They go when this goes."""
+
+    paths: pulumi.Output[Sequence[str]]
+    """Where they are."""
+
+    def __init__(
+        self, name: str, args: CredentialsArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("holo:index:Credentials", name, None, opts)
+        self.paths = pulumi.Output.from_input(sorted(args.files))
+        for path, secret in sorted(args.files.items()):
+            command(
+                f"{name}:{path}",
+                below(self, opts),
+                run=args.way.at("sh", "-c", PUT, "put", path),
+                undo=args.way.at("rm", "-f", path),
+                stdin=pulumi.Output.secret(secret),
+            )
+        self.register_outputs({"paths": self.paths})

@@ -1,0 +1,190 @@
+"""Runs a stack on Pulumi's engine, through its Automation API. Knows no fleet and no component."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from pulumi import automation
+from pulumi.automation.events import EngineEvent, OpType
+
+from holo_infra.deploy.program import program
+from holo_infra.runtime.failure import Failure
+
+Operation = Literal["preview", "up", "refresh", "destroy"]
+Tell = Callable[[str, str, str], None]
+"""Told of each step: the host or the fleet, the part of it, what is done."""
+
+_DONE: Mapping[OpType, str] = {
+    OpType.CREATE: "created",
+    OpType.UPDATE: "updated",
+    OpType.DELETE: "deleted",
+    OpType.CREATE_REPLACEMENT: "created anew",
+    OpType.DELETE_REPLACED: "deleted, of old",
+    OpType.REPLACE: "replaced",
+    OpType.REFRESH: "refreshed",
+}
+
+
+_STACK = "pulumi:pulumi:Stack"
+"""The resource that is the stack itself."""
+
+
+_AGAIN = ("an unhandled error occurred", "update failed", "preview failed")
+"""How messages of the stack begin that tell what was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How an operation runs."""
+
+    parallel: int | None = None
+    """How many steps at once at most."""
+    hosts: Sequence[str] = ()
+    """Only these; all, if none is named."""
+
+
+class Stack:
+    """A stack: the settings `Pulumi.NAME.yaml` beside a `Pulumi.yaml`."""
+
+    def __init__(self, folder: Path, name: str, environment: Mapping[str, str] = {}) -> None:
+        """`environment`: more variables for the engine. Raises Failure where there is no engine."""
+        if not (folder / "Pulumi.yaml").is_file():
+            raise Failure(f"{folder}: no Pulumi.yaml", "give the stack's folder with --project")
+        # The commands of a stack call `holo`; beside it stands what else was installed with it.
+        path = f"{sysconfig.get_path('scripts')}:{os.environ.get('PATH', '')}"
+        variables = {"PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true", **environment}
+        options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=variables)
+        try:
+            project = automation.LocalWorkspace(**vars(options)).project_settings().name
+            self._stack = automation.create_or_select_stack(
+                name,
+                project,
+                program=partial(program, folder),
+                opts=options,
+            )
+        except FileNotFoundError:
+            raise Failure("pulumi is not installed", "see pulumi.com/docs/install") from None
+        except automation.CommandError as error:
+            raise Failure(_reason(str(error))) from None
+        self.name = name
+
+    def run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
+        """Runs it; how many resources were created, updated and so on.
+
+        Raises Failure with what the engine says was wrong.
+        """
+        errors: list[str] = []
+        steps: dict[str, int] = {}
+
+        def event(one: EngineEvent) -> None:
+            _event(one, tell, errors, steps)
+
+        targets = self._targets(options.hosts)
+        try:
+            match operation:
+                case "preview":
+                    self._stack.preview(
+                        parallel=options.parallel, target=targets, on_event=event, color="never"
+                    )
+                case "up":
+                    self._stack.up(
+                        parallel=options.parallel,
+                        continue_on_error=True,
+                        target=targets,
+                        on_event=event,
+                        color="never",
+                        show_secrets=False,
+                    )
+                case "refresh":
+                    self._stack.refresh(
+                        parallel=options.parallel,
+                        target=targets,
+                        on_event=event,
+                        color="never",
+                        show_secrets=False,
+                        clear_pending_creates=True,
+                    )
+                case "destroy":
+                    self._stack.destroy(
+                        parallel=options.parallel,
+                        continue_on_error=True,
+                        target=targets,
+                        target_dependents=bool(targets) or None,
+                        on_event=event,
+                        color="never",
+                        show_secrets=False,
+                        run_program=False,
+                    )
+        except automation.ConcurrentUpdateError:
+            raise Failure(
+                f"stack {self.name}: another run is under way, or was killed",
+                f"when none is: holo deploy cancel {self.name}",
+            ) from None
+        except automation.CommandError as error:
+            raise Failure("\n".join(dict.fromkeys(errors)) or _reason(str(error))) from None
+        return steps
+
+    def settings(self) -> dict[str, str]:
+        """The stack's settings that are no secrets: name without `holo:` -> text, or JSON."""
+        return {
+            name.removeprefix("holo:"): one.value
+            for name, one in self._stack.get_all_config().items()
+            if name.startswith("holo:") and not one.secret
+        }
+
+    def addresses(self) -> dict[str, str]:
+        """The hosts that are there, and how each is reached."""
+        found = self._stack.outputs().get("hosts")
+        return dict(found.value) if found is not None else {}
+
+    def cancel(self) -> None:
+        """Ends a run that is under way, or takes away the lock of one that was killed."""
+        try:
+            self._stack.cancel()
+        except automation.CommandError as error:
+            raise Failure(_reason(str(error))) from None
+
+    def _targets(self, hosts: Sequence[str]) -> list[str] | None:
+        """Patterns of all resources of hosts, and of the fleet that they are part of."""
+        if not hosts:
+            return None
+        names = [pattern for host in hosts for pattern in (f"**::{host}", f"**::{host}.*")]
+        return ["**::holo:index:Fleet::*", *names]
+
+
+def _event(one: EngineEvent, tell: Tell, errors: list[str], steps: dict[str, int]) -> None:
+    if one.res_outputs_event is not None:
+        step = one.res_outputs_event.metadata
+        if step.op in _DONE and step.type != _STACK:
+            tell(*_names(step.urn), _DONE[step.op])
+    elif one.res_op_failed_event is not None:
+        tell(*_names(one.res_op_failed_event.metadata.urn), "failed")
+    elif one.resource_pre_event is not None:
+        step = one.resource_pre_event.metadata
+        if step.op in _DONE and step.type != _STACK:
+            steps[step.op.value] = steps.get(step.op.value, 0) + 1
+            tell(*_names(step.urn), f"to be {_DONE[step.op]}")
+    elif one.diagnostic_event is not None and one.diagnostic_event.severity == "error":
+        urn = one.diagnostic_event.urn or ""
+        message = one.diagnostic_event.message.strip()
+        if not message.startswith(_AGAIN):
+            of_host = urn and _STACK not in urn.rpartition("$")[2]
+            errors.append(f"{_names(urn)[0]}: {message}" if of_host else message)
+
+
+def _names(urn: str) -> tuple[str, str]:
+    """The host and the part of it that a resource belongs to; its name says so."""
+    host, _, part = urn.rpartition("::")[2].partition(".")
+    return host, part
+
+
+def _reason(told: str) -> str:
+    """What an error of the engine's says, without what it was called with."""
+    lines = [line for line in told.splitlines() if "error:" in line]
+    return "\n".join(lines) or told

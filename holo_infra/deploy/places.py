@@ -1,0 +1,78 @@
+"""Where a host's machine comes from: it exists, or it is made."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+import pulumi
+
+from holo_infra.deploy.commands import Way, command
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """A machine that is there."""
+
+    ssh: pulumi.Input[str]
+    """`ssh://[user@]host[:port]`."""
+    host_key: pulumi.Input[str] | None = None
+    """Its public key; without it, who deploys must know the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hetzner:
+    """A server of Hetzner Cloud. It begins with a host key that is known beforehand."""
+
+    server_type: str
+    location: str
+    host_key: str
+    """The public half, as `ssh-ed25519 AAAA…`."""
+    private_host_key: pulumi.Input[str]
+    """The other half, a secret, in OpenSSH's form."""
+    ssh_keys: list[str] = field(default_factory=list)
+    """Names of keys, known to Hetzner, by which root may log in."""
+    image: str = "debian-13"
+
+
+Place = Existing | Hetzner
+
+
+def find(
+    name: str, place: Place, opts: pulumi.ResourceOptions, ssh_config: str | None
+) -> tuple[Way, list[pulumi.Resource]]:
+    """The way to a machine, and what is made for it."""
+    match place:
+        case Existing():
+            return Way(place.ssh, place.host_key, ssh_config), []
+        case Hetzner():
+            # What makes servers is needed by fleets that have them.
+            from pulumi_hcloud import Server  # noqa: PLC0415
+
+            server = Server(
+                name,
+                server_type=place.server_type,
+                location=place.location,
+                image=place.image,
+                ssh_keys=place.ssh_keys,
+                user_data=first_boot(place),
+                # A server is not made anew because first boots look otherwise by now.
+                opts=pulumi.ResourceOptions.merge(
+                    opts, pulumi.ResourceOptions(ignore_changes=["userData", "image", "sshKeys"])
+                ),
+            )
+            url = pulumi.Output.concat("ssh://root@", server.ipv4_address)
+            way = Way(url, place.host_key, ssh_config)
+            wait = ["holo", "at", *way.options, "--patience", "300", way.url, "--", "true"]
+            reach = command(f"{name}.reach", opts, run=wait)
+            return way, [server, reach]
+
+
+def first_boot(place: Hetzner) -> pulumi.Output[str]:
+    """For cloud-init: the server's host key. JSON is YAML."""
+
+    def told(key: str) -> str:
+        keys = {"ed25519_private": key, "ed25519_public": place.host_key}
+        return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_keys": keys}) + "\n"
+
+    return pulumi.Output.secret(place.private_host_key).apply(told)

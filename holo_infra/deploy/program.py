@@ -1,0 +1,150 @@
+"""The program of a stack: what was compiled, and the stack's own settings, become a `Fleet`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pulumi
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
+
+from holo_infra.deploy.fleet import Fleet, FleetArgs, HostArgs
+from holo_infra.deploy.places import Existing, Hetzner, Place
+from holo_infra.runtime.failure import Failure
+from holo_infra.targets.pulumi import STACK, VERSION
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class CompiledHost(_Told):
+    """What was compiled for a host."""
+
+    platform: Literal["nixos", "systemd"]
+    content: str
+    drain: list[str]
+    secrets: list[str]
+
+
+class Compiled(_Told):
+    """The file that `holo compile --target pulumi` writes."""
+
+    version: int
+    fleet: str
+    hosts: dict[str, CompiledHost]
+
+
+class Server(_Told):
+    """Settings of a server of Hetzner Cloud."""
+
+    server_type: str
+    location: str
+    host_key: str
+    private_host_key: str
+    """The name of the setting that holds it."""
+    ssh_keys: list[str] = Field(default_factory=list)
+    image: str = "debian-13"
+
+
+class Settings(_Told):
+    """Where a host is: `ssh`, or `hetzner`."""
+
+    ssh: str | None = None
+    host_key: str | None = None
+    hetzner: Server | None = None
+    credentials: dict[Annotated[str, Field(pattern="^/")], str] = Field(default_factory=dict)
+    """Absolute path on the host -> the name of the setting that holds the secret."""
+    timeout: float = 120.0
+
+    @property
+    def known_key(self) -> str | None:
+        """The machine's host key, where it is given."""
+        return self.hetzner.host_key if self.hetzner else self.host_key
+
+
+def program(folder: Path) -> None:
+    """A whole stack. The paths in its settings begin at `folder`, that of `Pulumi.yaml`.
+
+    Raises RunError, which Pulumi tells without a traceback.
+    """
+    try:
+        _program(folder)
+    except Failure as failure:
+        raise pulumi.RunError(str(failure)) from None
+
+
+def _program(folder: Path) -> None:
+    config = pulumi.Config("holo")
+    out = config.require("out")
+    compiled = read(folder / out / STACK)
+    told = settings(config.require("hosts"))
+    strangers = sorted({*told} - {*compiled.hosts})
+    lacking = sorted({*compiled.hosts} - {*told})
+    if strangers or lacking:
+        raise Failure(
+            f"holo:hosts: not of fleet {compiled.fleet}: {', '.join(strangers) or 'none'};"
+            f" of it, and not here: {', '.join(lacking) or 'none'}"
+        )
+    hosts = {
+        name: HostArgs(
+            place=_place(name, told[name], config),
+            platform=host.platform,
+            content=host.content,
+            drain=host.drain,
+            credentials=_secrets(told[name].credentials, config),
+            timeout=told[name].timeout,
+        )
+        for name, host in compiled.hosts.items()
+    }
+    args = FleetArgs(compiled.fleet, config.require("fleet"), out, hosts, config.get("sshConfig"))
+    fleet = Fleet(compiled.fleet, args)
+    pulumi.export("hosts", {name: host.url for name, host in fleet.hosts.items()})
+
+
+def settings(told: str) -> dict[str, Settings]:
+    """The setting `holo:hosts`. Raises Failure where it is of another form."""
+    try:
+        return TypeAdapter(dict[str, Settings]).validate_json(told)
+    except ValidationError as error:
+        raise Failure(f"holo:hosts: {error}") from None
+
+
+def read(path: Path) -> Compiled:
+    """What was compiled. Raises Failure where it is not there, or of another form."""
+    hint = "run holo compile --target pulumi"
+    try:
+        told = json.loads(path.read_bytes())
+        if told["version"] != VERSION:
+            raise Failure(f"{path}: version {told['version']}, not {VERSION}", hint)
+        return Compiled.model_validate(told)
+    except FileNotFoundError:
+        raise Failure(f"{path}: not there", hint) from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Failure(f"{path}: {error}", hint) from None
+
+
+def _place(name: str, told: Settings, config: pulumi.Config) -> Place:
+    match told:
+        case Settings(ssh=str(url), hetzner=None):
+            return Existing(url, told.host_key)
+        case Settings(ssh=None, hetzner=Server() as server):
+            return Hetzner(
+                server.server_type,
+                server.location,
+                server.host_key,
+                config.require_secret(server.private_host_key),
+                server.ssh_keys,
+                server.image,
+            )
+        case _:
+            raise Failure(f"holo:hosts.{name}: give ssh or hetzner, one of them")
+
+
+def _secrets(told: Mapping[str, str], config: pulumi.Config) -> dict[str, pulumi.Input[str]]:
+    return {path: config.require_secret(name) for path, name in told.items()}

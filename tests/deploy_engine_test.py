@@ -1,0 +1,228 @@
+"""`holo deploy` on Pulumi's real engine: two machines behind SSH, from nothing to nothing again.
+
+The tests are one story, in this order: each goes on from the state that the one before has left.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.lab import wait
+from tests.support.server import NEEDS, Server, server
+from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, pair
+
+pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    keys = tmp_path_factory.mktemp("keys")
+    with server(keys, "alpha") as alpha, server(keys, "beta") as beta:
+        yield {"alpha": alpha, "beta": beta}
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, Server]) -> Pair:
+    return pair(tmp_path_factory.mktemp("stack"), servers)
+
+
+@pytest.fixture(scope="module")
+def told() -> list[str]:
+    """Everything that any run has printed."""
+    return []
+
+
+def nice(server: Server) -> str:
+    """How nice the running service is: what a change of the fleet changes."""
+    show = ["--machine=web", "show", "--property=Nice", "--value", "pages.service"]
+    return server.machine.systemctl(*show).strip()
+
+
+def test_a_preview_runs_no_command(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("preview"))
+    assert stack.commands() == []
+    assert "alpha  units.apply  to be created" in told[-1]
+    for one in stack.servers.values():
+        assert one.files() == one.files_before
+
+
+def test_up_brings_both_hosts(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("up"))
+    commands = stack.commands()
+    assert sorted(commands) == [
+        "create alpha.credentials:/etc/keys/mongo.url",
+        "create alpha.credentials:/etc/keys/nats.nk",
+        "create alpha.units.apply",
+        "create beta.units.apply",
+    ]
+    of_alpha = [one for one in commands if "alpha" in one]
+    assert of_alpha[-1] == "create alpha.units.apply"
+    for one in stack.servers.values():
+        assert nice(one) == "1"
+    alpha = stack.servers["alpha"].machine
+    for name, secret in SECRETS.items():
+        assert alpha.succeed(["cat", PLACES[name]]) == secret
+        assert alpha.succeed(["stat", "--format=%a %U", PLACES[name]]) == "600 root\n"
+
+
+def test_a_second_up_runs_no_command(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("up"))
+    assert stack.commands() == []
+    assert told[-1].endswith("test: no change\n")
+
+
+def test_only_the_host_that_changed_is_touched(stack: Pair, told: list[str]) -> None:
+    stack.write(("beta", "2"))
+    told.append(stack.deploy("up"))
+    assert stack.commands() == ["update beta.units.apply"]
+    assert [nice(one) for one in stack.servers.values()] == ["1", "2"]
+
+
+def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("drift"))
+    assert told[-1] == "no drift\n"
+    beta = stack.servers["beta"].machine
+    beta.systemctl("stop", "container@web.service")
+    done = stack.run("drift")
+    assert done.returncode == 2
+    assert "beta  unit  container@web.service: expected active, found inactive" in done.stdout
+    assert "alpha" not in done.stdout
+    beta.systemctl("start", "container@web.service")
+
+
+def test_only_the_host_that_is_named_is_touched(stack: Pair, told: list[str]) -> None:
+    stack.write(("alpha", "8"), ("beta", "9"))
+    told.append(stack.deploy("preview", "--target", "beta"))
+    assert "alpha" not in told[-1]
+    told.append(stack.deploy("up", "--target", "beta", "--parallel", "1"))
+    assert stack.commands() == ["update beta.units.apply"]
+    assert [nice(one) for one in stack.servers.values()] == ["1", "9"]
+    stack.write(("alpha", "1"), ("beta", "9"))
+
+
+def test_refresh_finds_all_as_it_was(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("refresh"))
+    assert stack.commands() == []
+
+
+def test_what_does_not_become_ready_is_rolled_back_and_the_others_go_on(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write(("alpha", "3"), ("beta", "4"), broken="alpha")
+    done = stack.run("up")
+    told.append(done.stdout + done.stderr)
+    assert done.returncode == 1
+    assert "no pages here" in done.stderr
+    assert "alpha: rolled back: the earlier state is in place again" in done.stderr
+    assert "alpha  units.apply  failed" in done.stderr
+    assert [nice(one) for one in stack.servers.values()] == ["1", "4"]
+    stack.commands()
+
+
+def test_the_next_up_mends_what_was_rolled_back(stack: Pair, told: list[str]) -> None:
+    stack.write(("alpha", "3"), ("beta", "4"))
+    told.append(stack.deploy("up"))
+    assert stack.commands() == ["update alpha.units.apply"]
+    assert stack.drift("alpha") == "no drift\n"
+    assert [nice(one) for one in stack.servers.values()] == ["3", "4"]
+
+
+CUT = """
+until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
+systemctl stop ssh.service
+pkill -f 'sshd: roo[t]'
+"""
+"""Ends all connections once something is being changed, and lets no other come."""
+
+
+def test_a_connection_that_is_cut_leaves_what_the_next_up_brings_to_its_end(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write(("alpha", "5"), ("beta", "4"))
+    alpha = stack.servers["alpha"].machine
+    with stack.start("up") as process:
+        alpha.succeed(["sh", "-c", CUT])
+        said, _ = process.communicate()
+    alpha.systemctl("start", "ssh.service")
+    told.append(said)
+    assert process.returncode == 1
+    assert "the machine is left between two states" in said
+    told.append(stack.deploy("up"))
+    assert stack.drift("alpha") == "no drift\n"
+    assert nice(stack.servers["alpha"]) == "5"
+    stack.commands()
+
+
+def test_an_engine_that_is_killed_leaves_what_the_next_up_brings_to_its_end(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write(("alpha", "6"), ("beta", "7"))
+    with stack.start("up") as process:
+        wait(lambda: stack.log.exists() and "alpha.units.apply" in stack.log.read_text(), 60)
+        for pid in engines_of(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        said, _ = process.communicate()
+    told.append(said)
+    assert process.returncode == 1
+    locked = stack.run("up")
+    told.append(locked.stderr)
+    assert locked.returncode == 1
+    assert "another run is under way, or was killed\n  hint: when none is: holo deploy cancel" in (
+        locked.stderr
+    )
+    told += [stack.deploy("cancel"), stack.deploy("up"), stack.deploy("up")]
+    assert told[-1].endswith("test: no change\n")
+    assert [nice(one) for one in stack.servers.values()] == ["6", "7"]
+    assert [stack.drift(host) for host in stack.servers] == ["no drift\n"] * 2
+    stack.commands()
+
+
+def engines_of(parent: int) -> list[int]:
+    """The processes `pulumi` that a process has started."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            pid, _, rest = status.read_text().partition(" (")
+            name, _, numbers = rest.rpartition(") ")
+            if name == "pulumi" and int(numbers.split()[1]) == parent:
+                found.append(int(pid))
+    return found
+
+
+def test_a_host_that_goes_is_drained_and_then_removed(stack: Pair, told: list[str]) -> None:
+    stack.write(("alpha", "6"), hosts=("alpha",))
+    told.append(stack.deploy("up"))
+    assert stack.commands() == ["delete beta.drain", "delete beta.units.remove"]
+    beta = stack.servers["beta"]
+    assert beta.machine.succeed(["cat", DRAINED]) == "gone\n"
+    assert beta.files() == beta.files_before
+    assert nice(stack.servers["alpha"]) == "6"
+
+
+def test_destroy_leaves_nothing(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("destroy"))
+    drain, remove, *credentials = stack.commands()
+    assert (drain, remove) == ("delete alpha.drain", "delete alpha.units.remove")
+    assert sorted(credentials) == [
+        "delete alpha.credentials:/etc/keys/mongo.url",
+        "delete alpha.credentials:/etc/keys/nats.nk",
+    ]
+    alpha = stack.servers["alpha"]
+    assert alpha.files() == alpha.files_before
+    assert alpha.machine.succeed(["find", "/etc/keys", "-type", "f"]) == ""
+
+
+def test_no_secret_is_in_what_was_printed_or_kept(stack: Pair, told: list[str]) -> None:
+    kept = stack.everything_kept()
+    assert b"units.apply" in kept
+    for secret in SECRETS.values():
+        for form in (secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")):
+            assert form not in kept
+            assert form.decode() not in "".join(told)

@@ -1,0 +1,166 @@
+"""The graph of each example of `pulumi/`, and of single components, as the engine would be told."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pulumi
+import pytest
+import yaml
+
+from tests.support.graphs import Registered, compiled, graph
+
+EXAMPLES = Path(__file__).parent.parent / "pulumi" / "examples"
+SECRETS = {
+    "holo:natsKey": "SUAM-of-nats",
+    "holo:mongoUrl": "mongodb://of-mongo",
+    "holo:coreHostKey": "-----BEGIN of-core",
+    "holo:edgeHostKey": "-----BEGIN of-edge",
+}
+SETTINGS = "Pulumi.production.yaml"
+
+Graph = dict[str, Registered]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("examples")
+    return {name: compiled(EXAMPLES / name, folder) for name in ("existing", "hetzner")}
+
+
+@pytest.fixture(params=["existing", "hetzner"])
+def resources(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Graph:
+    return graph(folders[request.param], SETTINGS, SECRETS)
+
+
+def tree(resources: Graph) -> dict[str, tuple[str, str]]:
+    return {name: (one.type, one.parent) for name, one in resources.items()}
+
+
+def test_the_tree_of_existing_hosts_reads_like_the_fleet(folders: dict[str, Path]) -> None:
+    command = "command:local:Command"
+    assert tree(graph(folders["existing"], SETTINGS, SECRETS)) == {
+        "existing": ("holo:index:Fleet", ""),
+        "core": ("holo:index:Host", "existing"),
+        "core.nixos": ("holo:index:NixosDeployment", "core"),
+        "core.nixos.switch": (command, "core.nixos"),
+        "edge": ("holo:index:Host", "existing"),
+        "edge.credentials": ("holo:index:Credentials", "edge"),
+        "edge.credentials:/etc/keys/mongo.url": (command, "edge.credentials"),
+        "edge.credentials:/etc/keys/nats.nk": (command, "edge.credentials"),
+        "edge.units": ("holo:index:UnitDeployment", "edge"),
+        "edge.units.remove": (command, "edge.units"),
+        "edge.units.apply": (command, "edge.units"),
+        "edge.drain": (command, "edge"),
+    }
+
+
+def test_a_server_is_made_before_anything_is_put_on_it(folders: dict[str, Path]) -> None:
+    resources = graph(folders["hetzner"], SETTINGS, SECRETS)
+    server = resources["core.machine"]
+    assert server.type == "hcloud:index/server:Server"
+    assert (server.text("serverType"), server.text("location")) == ("cx32", "fsn1")
+    for name in ("core.nixos.install", "edge.units.apply", "edge.credentials:/etc/keys/nats.nk"):
+        assert "ssh://root@198.51.100.7" in resources[name].text("create")
+        host = name.partition(".")[0]
+        assert resources[name].dependencies >= {f"{host}.machine", f"{host}.machine.reach"}
+    assert resources["core.nixos.switch"].dependencies >= {"core.nixos.install"}
+
+
+def test_a_server_begins_with_the_host_key_that_is_verified(folders: dict[str, Path]) -> None:
+    resources = graph(folders["hetzner"], SETTINGS, SECRETS)
+    told = yaml.safe_load(resources["edge.machine"].text("userData"))
+    assert told["ssh_keys"]["ed25519_private"] == SECRETS["holo:edgeHostKey"]
+    public = told["ssh_keys"]["ed25519_public"]
+    assert f"--host-key '{public}'" in resources["edge.units.apply"].text("create")
+
+
+def test_a_disk_is_formatted_once(folders: dict[str, Path]) -> None:
+    install = graph(folders["hetzner"], SETTINGS, SECRETS)["core.nixos.install"]
+    assert install.text("update") == "true"
+    assert "triggers" not in install.inputs
+    assert "delete" not in install.inputs
+
+
+# Policies: what holds of every resource of every example.
+
+
+def test_no_secret_is_plain(resources: Graph) -> None:
+    for one in resources.values():
+        for secret in SECRETS.values():
+            assert secret not in one.plain(), one.name
+
+
+def test_a_secret_travels_on_standard_input_or_at_a_first_boot_alone(resources: Graph) -> None:
+    for one in resources.values():
+        secret = {key for key in one.inputs if one.is_secret(key)}
+        assert secret <= {"stdin", "userData"}, one.name
+
+
+def test_each_deployment_is_triggered_by_its_content(resources: Graph) -> None:
+    deployments = [one for one in resources.values() if one.type.endswith("Deployment")]
+    assert len(deployments) == 2
+    for one in deployments:
+        (doing,) = (
+            child
+            for child in resources.values()
+            if child.parent == one.name and child.name.endswith((".apply", ".switch"))
+        )
+        (content,) = doing.inputs["triggers"]
+        assert re.fullmatch("[0-9a-f]{64}", content)
+        assert doing.text("update") == doing.text("create")
+        assert "delete" not in doing.inputs  # it would run after every change
+
+
+def test_each_host_has_a_health_check_with_an_end(resources: Graph) -> None:
+    for one in resources.values():
+        if one.name.endswith((".apply", ".switch")):
+            assert re.match("holo (apply|switch) .* --timeout [0-9]+", one.text("create"))
+
+
+def test_what_is_deployed_comes_after_credentials_and_goes_before_them(resources: Graph) -> None:
+    keys = {one.name for one in resources.values() if one.parent.endswith(".credentials")}
+    assert keys
+    for host in {name.partition(".")[0] for name in keys}:
+        ours = {name for name in keys if name.startswith(f"{host}.")}
+        assert resources[f"{host}.units.remove"].dependencies >= ours
+        assert resources[f"{host}.units.apply"].dependencies >= {f"{host}.units.remove"}
+        assert resources[f"{host}.drain"].dependencies >= {f"{host}.units.apply"}
+
+
+def test_no_command_holds_a_path_of_this_computer(
+    resources: Graph, folders: dict[str, Path]
+) -> None:
+    for one in resources.values():
+        assert str(folders["existing"].parent) not in one.plain()
+
+
+def test_the_same_fleet_gives_the_same_graph(folders: dict[str, Path]) -> None:
+    first = graph(folders["existing"], SETTINGS, SECRETS)
+    assert graph(folders["existing"], SETTINGS, SECRETS) == first
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        (
+            '{"edge": {"ssh": "ssh://there"}}',
+            "not of fleet existing: none; of it, and not here: core",
+        ),
+        ('{"edge": {"ssh": "ssh://there"}, "core": {}}', "holo:hosts.core: give ssh or hetzner"),
+        ('{"edge": {"shs": "ssh://there"}}', "edge.shs\n  Extra inputs are not permitted"),
+    ],
+)
+def test_settings_that_fit_no_fleet_are_told(
+    folders: dict[str, Path], setting: str, told: str
+) -> None:
+    with pytest.raises(pulumi.RunError, match=re.escape(told)):
+        graph(folders["existing"], SETTINGS, SECRETS, {"holo:hosts": setting})
+
+
+def test_a_fleet_that_was_not_compiled_is_told(folders: dict[str, Path]) -> None:
+    with pytest.raises(
+        pulumi.RunError, match="not there\n  hint: run holo compile --target pulumi"
+    ):
+        graph(folders["existing"], SETTINGS, SECRETS, {"holo:out": "nowhere"})
