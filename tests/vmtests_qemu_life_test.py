@@ -129,7 +129,7 @@ def test_reboot_shutdown_and_crash_keep_the_disk(machine: Qemu) -> None:
 def test_panic_is_told_at_once_with_the_consoles_last_lines(other: Qemu) -> None:
     other.start()
     begun = time.monotonic()
-    with pytest.raises(MachineError, match=r"(?s)panic.*sysrq"):
+    with pytest.raises(MachineError, match="Kernel panic - not syncing: sysrq"):
         other.run(["sh", "-c", "echo c >/proc/sysrq-trigger; sleep 1000"], 120)
     assert time.monotonic() - begun < 60
     with pytest.raises(MachineError, match="panic"):

@@ -10,8 +10,11 @@ import fcntl
 import os
 import struct
 import termios
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend, CommandTimeout
@@ -47,6 +50,7 @@ class Nspawn(Backend):
         super().__init__(name)
         self._console: Console | None = None
         self._console_log = console_log
+        self._starting = threading.Lock()
         self._terminal = ""  # the path of the machine's end of the console
         self.place = NspawnMachine(
             name, files=files, binds=binds, enable=enable, containers=containers, tree=tree
@@ -64,7 +68,7 @@ class Nspawn(Backend):
         if not self.is_on:
             self.place.kill()  # what is left of one that has gone down by itself
         if self.place.disk is None:
-            self.place.disk = new_disk(self, self.place.kill)
+            self.place.disk = new_disk(self, partial(_settle, self.place, self._starting))
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, _SIZE)
         self._hang_up()
@@ -107,8 +111,7 @@ class Nspawn(Backend):
     def reboot(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Reboot as `systemctl reboot` does, on the same console and disk; boot one that is off."""
         if not self.is_on:
-            self.crash()
-            self.start(timeout)
+            self._start_over(timeout)
             return
         deadline = time.monotonic() + timeout
         # Open meanwhile, for a console that nobody holds is over.
@@ -118,7 +121,15 @@ class Nspawn(Backend):
         except MachineError as error:
             os.close(terminal)
             raise MachineError(f"{error}\n{self.console.last_lines()}") from None
+        if self.console.is_over:  # it was about to power off
+            os.close(terminal)
+            self._start_over(timeout)
+            return
         self._boot(terminal, max(1.0, deadline - time.monotonic()))
+
+    def _start_over(self, timeout: float) -> None:
+        self.crash()
+        self.start(timeout)
 
     def crash(self) -> None:
         """Kill all of it. What it has written is there at the next `start`."""
@@ -141,7 +152,8 @@ class Nspawn(Backend):
         self._terminal = os.ttyname(terminal)
         self.place.terminal = terminal
         try:
-            self.place.start(timeout, self._plug_in)
+            with self._starting:
+                self.place.start(timeout, self._plug_in)
         except MachineError as error:
             self.place.kill()
             raise MachineError(f"{error}\n{self.console.last_lines()}") from None
@@ -160,3 +172,12 @@ class Nspawn(Backend):
     def _hang_up(self) -> None:
         if self._console is not None:
             self._console.close()
+
+
+def _settle(place: NspawnMachine, starting: threading.Lock) -> None:
+    """End a machine, and let a thread that is starting it see that."""
+    for _ in range(2):
+        with suppress(OSError):  # at the interpreter's exit it may be over already
+            place.kill()
+        if starting.acquire(timeout=_LAST_WORDS):
+            starting.release()

@@ -70,9 +70,8 @@ def nspawn_files() -> set[str]:
 
 
 def _is_of_another(path: Path) -> bool:
-    """Whether it is a disk in the name of another process: another test's."""
-    pid = path.name.removeprefix("vmtests-disk-").partition("-")[0]
-    return pid.isdigit() and pid != str(os.getpid())
+    """Whether it is the disk of a machine of the harness, which is that of another test."""
+    return path.name.startswith("vmtests-disk-")
 
 
 FILES_BEFORE = nspawn_files()

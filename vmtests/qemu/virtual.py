@@ -296,5 +296,5 @@ class Virtual(Backend):
 def _watch(console: Console, channel: Channel) -> None:
     """Tell all who wait for commands that the kernel has panicked."""
     with suppress(MachineError):
-        console.wait_for(PANIC)
-        channel.fail("the kernel has panicked")
+        found = console.wait_for(f"{PANIC}\n")
+        channel.fail(found[0].strip())
