@@ -20,6 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from statistics import median
 
 from vmtests import Machine, Nspawn, start_all
@@ -64,7 +65,7 @@ def nspawn() -> list[str]:
     boots = []
     for number in range(RUNS):
         machine = Machine(Nspawn(f"boot{number}"))
-        boots.append(seconds(lambda machine=machine: machine.succeed("true")))  # type: ignore[misc]
+        boots.append(seconds(partial(machine.succeed, "true")))
         machine.release()
     with Machine(Nspawn("trip")) as machine:
         machine.connect()
@@ -116,7 +117,7 @@ def late(machine: Machine, at: float, interval: float) -> float:
     timer = threading.Timer(at, happen)
     timer.start()
     if interval == INTERVAL:
-        machine.wait_for_file("/tmp/event", timeout=60)  # noqa: S108
+        machine.wait_for_file("/tmp/event", timeout=60)  # noqa: S108 (the same)
     else:
         while machine.execute("test -e /tmp/event")[0] != 0:
             time.sleep(interval)
@@ -137,7 +138,7 @@ def qemu() -> list[str]:
     warm = []
     for number in range(RUNS):
         machine = Machine(Qemu(f"warm{number}", image))
-        warm.append(seconds(lambda machine=machine: machine.succeed("true")))  # type: ignore[misc]
+        warm.append(seconds(partial(machine.succeed, "true")))
         machine.release()
     restore = median(restores)
     return [
@@ -190,7 +191,7 @@ def restored(tests: int) -> Iterator[Sequence[Machine]]:
         for machine in machines:
             machine.snapshot("booted")
         for _ in range(tests):
-            at_once([lambda machine=machine: machine.restore("booted") for machine in machines])  # type: ignore[misc]
+            at_once([partial(machine.restore, "booted") for machine in machines])
             yield machines
 
 

@@ -98,12 +98,12 @@ def test_readiness_is_that_of_the_service_at_the_time_of_the_question(alpha: Nsp
     wait(lambda: is_ready(alpha, "holochain2", "httpgw"))
     assert state(alpha, ready_unit("holochain2", "admin")) == "inactive"  # nothing is left running
     assert alpha.systemctl("--failed", "--no-legend") == ""
-    assert (
-        "-- No entries --"
-        in alpha.execute(
-            ["journalctl", "--no-pager", f"--unit={ready_unit('holochain2', 'admin')}"]
-        ).stdout.decode()
-    )
+    journal = ["journalctl", "--no-pager", f"--unit={ready_unit('holochain2', 'admin')}"]
+    logged = alpha.succeed(journal).splitlines()
+    # A probe's own words may come to the journal when its unit, and with
+    # it LogLevelMax=, has gone already.
+    assert not [line for line in logged if "systemd[" in line]
+    assert len(logged) <= 3
 
 
 def test_an_http_probe_asks_for_its_path(alpha: NspawnMachine) -> None:

@@ -46,7 +46,7 @@ FLEET = Fleet(
                 "holochain1": Container(
                     network="shared",
                     services=Services(
-                        holochain=services().holochain.model_copy(  # type: ignore[union-attr]
+                        holochain=services().holochain.model_copy(  # type: ignore[union-attr] # it has one
                             update={"admin_websocket_port": 8100}
                         )
                     ),

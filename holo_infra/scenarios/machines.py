@@ -90,7 +90,7 @@ def _said(files: Files) -> Files:
     for path, content in files.items():
         if isinstance(content, str) and path.endswith(".service"):
             for old, new in _UNITS.items():
-                content = content.replace(old, new)  # noqa: PLW2901
+                content = content.replace(old, new)  # noqa: PLW2901 (one after the other)
             made[path] = content
     return made
 
