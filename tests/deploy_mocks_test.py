@@ -113,6 +113,23 @@ def test_each_deployment_is_triggered_by_its_content(resources: Graph) -> None:
         assert "delete" not in doing.inputs  # it would run after every change
 
 
+def test_a_change_of_a_module_of_the_users_is_deployed(folders: dict[str, Path]) -> None:
+    def contents() -> list[str]:
+        resources = graph(folders["existing"], SETTINGS, SECRETS)
+        names = ("core.nixos.switch", "edge.units.apply")
+        return [resources[name].inputs["triggers"][0] for name in names]
+
+    core, edge = contents()
+    for file in ("core.nix", "flake.lock"):
+        path = folders["existing"] / "out" / file
+        path.write_text("{ }\n")
+        changed, same = contents()
+        path.unlink()
+        assert changed != core
+        assert same == edge
+    assert contents() == [core, edge]
+
+
 def test_each_host_has_a_health_check_with_an_end(resources: Graph) -> None:
     for one in resources.values():
         if one.name.endswith((".apply", ".switch")):
@@ -148,7 +165,10 @@ def test_the_same_fleet_gives_the_same_graph(folders: dict[str, Path]) -> None:
             '{"edge": {"ssh": "ssh://there"}}',
             "not of fleet existing: none; of it, and not here: core",
         ),
-        ('{"edge": {"ssh": "ssh://there"}, "core": {}}', "holo:hosts.core: give ssh or hetzner"),
+        (
+            '{"edge": {"ssh": "ssh://there"}, "core": {}}',
+            "holo:hosts.core: its provider is existing: give ssh alone",
+        ),
         ('{"edge": {"shs": "ssh://there"}}', "edge.shs\n  Extra inputs are not permitted"),
     ],
 )

@@ -103,6 +103,30 @@ def test_each_host_of_the_whole_platform_is_forced(
         assert found == (expected if name == host else []), name
 
 
+PROVIDERS = """\
+name: made
+hosts:
+  core: { provider: hetzner, imports: [mine.nix] }
+  edge: { imports: [mine.nix] }
+"""
+
+
+def test_a_host_that_is_made_has_what_machines_of_its_provider_need(
+    nix: Nix, nixpkgs: Path, tmp_path: Path
+) -> None:
+    fleet, out = tmp_path / "fleet.yaml", tmp_path / "out"
+    fleet.write_text(PROVIDERS)
+    assert main(["compile", str(fleet), "--out", str(out)]) == 0
+    (out / "mine.nix").write_text('{ time.timeZone = "Europe/Paris"; }\n')
+    overrides = fleets.inputs(nixpkgs, tmp_path)
+    core, edge = (
+        Path(fleets.toplevel(nix, out, host, overrides)).read_text() for host in ("core", "edge")
+    )
+    assert "Europe/Paris" in core
+    assert "Europe/Paris" in edge
+    assert ("disk-main-root" in core, "disk-main-root" in edge) == (True, False)
+
+
 def with_inputs(path: str) -> str:
     """The text of a derivation and of those that it is made from: the systems of containers."""
     text = Path(path).read_text()

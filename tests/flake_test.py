@@ -34,7 +34,36 @@ def test_there_is_a_module_for_each_file_and_one_of_all(
     found = ask(nix, overrides, tmp_path, "lib.attrNames flake.nixosModules")
     files = {path.stem for path in (fleets.ROOT / "modules").glob("*.nix")}
     assert {"default", "host-agent", "holochain", "socat"} <= files
-    assert set(found) == files
+    assert set(found) == {*files, "hetzner"}
+
+
+def test_a_server_of_hetzner_cloud_boots_from_its_disk(
+    nix: Nix, overrides: dict[str, Path], tmp_path: Path
+) -> None:
+    made = ask(
+        nix,
+        overrides,
+        tmp_path,
+        """
+        let
+          inherit (flake) nixosModules;
+          server = forced { imports = [ nixosModules.default nixosModules.hetzner ]; };
+        in
+        {
+          inherit (server.boot.loader.grub) devices efiSupport;
+          mounted = lib.mapAttrs (_: of: of.fsType) server.fileSystems;
+          sshd = server.services.openssh.enable;
+          others = (forced nixosModules.default).fileSystems;
+        }
+        """,
+    )
+    assert made == {
+        "devices": ["/dev/sda"],
+        "efiSupport": True,
+        "mounted": {"/": "ext4", "/boot": "vfat"},
+        "sshd": True,
+        "others": {},
+    }
 
 
 def test_each_system_has_exactly_these_outputs(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,6 +35,10 @@ _DONE: Mapping[OpType, str] = {
 
 _STACK = "pulumi:pulumi:Stack"
 """The resource that is the stack itself."""
+
+
+_HOLDER = re.compile(r"file://\S+: created by .*@(?P<host>\S+) \(pid (?P<pid>[0-9]+)\) at ")
+"""Who holds a stack's lock that is a file, as the engine says it."""
 
 
 _AGAIN = ("an unhandled error occurred", "update failed", "preview failed")
@@ -77,8 +83,18 @@ class Stack:
     def run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
         """Runs it; how many resources were created, updated and so on.
 
+        The lock that a killed run of this computer's has left is taken away, where it is a file.
         Raises Failure with what the engine says was wrong.
         """
+        try:
+            return self._run(operation, options, tell)
+        except _Locked as locked:
+            if not locked.is_left:
+                raise
+        self.cancel()
+        return self._run(operation, options, tell)
+
+    def _run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
         errors: list[str] = []
         steps: dict[str, int] = {}
 
@@ -121,11 +137,8 @@ class Stack:
                         show_secrets=False,
                         run_program=False,
                     )
-        except automation.ConcurrentUpdateError:
-            raise Failure(
-                f"stack {self.name}: another run is under way, or was killed",
-                f"when none is: holo deploy cancel {self.name}",
-            ) from None
+        except automation.ConcurrentUpdateError as error:
+            raise _Locked(self.name, str(error)) from None
         except automation.CommandError as error:
             raise Failure("\n".join(dict.fromkeys(errors)) or _reason(str(error))) from None
         return steps
@@ -156,6 +169,28 @@ class Stack:
             return None
         names = [pattern for host in hosts for pattern in (f"**::{host}", f"**::{host}.*")]
         return ["**::holo:index:Fleet::*", *names]
+
+
+class _Locked(Failure):
+    """A stack's lock is held; `told` is what the engine says of it."""
+
+    def __init__(self, stack: str, told: str) -> None:
+        super().__init__(
+            f"stack {stack}: another run is under way, or was killed",
+            f"when none is: holo deploy cancel {stack}",
+        )
+        holders = _HOLDER.findall(told)
+        self.is_left = bool(holders) and all(
+            host == socket.gethostname() and not _is_pulumi(pid) for host, pid in holders
+        )
+        """Whether all that hold it were processes of this computer, and are gone."""
+
+
+def _is_pulumi(pid: str) -> bool:
+    try:
+        return Path("/proc", pid, "comm").read_text().strip() == "pulumi"
+    except OSError:
+        return False
 
 
 def _event(one: EngineEvent, tell: Tell, errors: list[str], steps: dict[str, int]) -> None:

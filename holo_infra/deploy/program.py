@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,7 +28,10 @@ class CompiledHost(_Told):
     """What was compiled for a host."""
 
     platform: Literal["nixos", "systemd"]
+    provider: Literal["existing", "hetzner"]
     content: str
+    imports: list[str]
+    """Modules of the user's, in the folder of what was compiled."""
     drain: list[str]
     secrets: list[str]
 
@@ -93,9 +97,9 @@ def _program(folder: Path) -> None:
         )
     hosts = {
         name: HostArgs(
-            place=_place(name, told[name], config),
+            place=_place(name, host.provider, told[name], config),
             platform=host.platform,
-            content=host.content,
+            content=_content(folder / out, host),
             drain=host.drain,
             credentials=_secrets(told[name].credentials, config),
             timeout=told[name].timeout,
@@ -129,11 +133,19 @@ def read(path: Path) -> Compiled:
         raise Failure(f"{path}: {error}", hint) from None
 
 
-def _place(name: str, told: Settings, config: pulumi.Config) -> Place:
-    match told:
-        case Settings(ssh=str(url), hetzner=None):
+def _content(out: Path, host: CompiledHost) -> str:
+    """The digest of what was compiled, and on NixOS of the user's files that the flake reads."""
+    paths = ["flake.lock", *host.imports] if host.platform == "nixos" else []
+    files = [out / path for path in paths]
+    told = [sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()]
+    return sha256("\n".join([host.content, *told]).encode()).hexdigest() if told else host.content
+
+
+def _place(name: str, provider: str, told: Settings, config: pulumi.Config) -> Place:
+    match provider, told:
+        case "existing", Settings(ssh=str(url), hetzner=None):
             return Existing(url, told.host_key)
-        case Settings(ssh=None, hetzner=Server() as server):
+        case "hetzner", Settings(ssh=None, hetzner=Server() as server):
             return Hetzner(
                 server.server_type,
                 server.location,
@@ -143,7 +155,8 @@ def _place(name: str, told: Settings, config: pulumi.Config) -> Place:
                 server.image,
             )
         case _:
-            raise Failure(f"holo:hosts.{name}: give ssh or hetzner, one of them")
+            wanted = "ssh" if provider == "existing" else provider
+            raise Failure(f"holo:hosts.{name}: its provider is {provider}: give {wanted} alone")
 
 
 def _secrets(told: Mapping[str, str], config: pulumi.Config) -> dict[str, pulumi.Input[str]]:

@@ -185,6 +185,10 @@ class Host(Model):
     platform: Literal["nixos", "systemd"] = "nixos"
     """What is deployed to it: its NixOS configuration, or plain units for any systemd."""
 
+    provider: Literal["existing", "hetzner"] = "existing"
+    """Where a stack of Pulumi has the machine from: `existing` is reached by SSH; `hetzner` is a
+    server of Hetzner Cloud that the stack makes, whose disk and boot loader NixOS is told."""
+
     address: IPv4 | None = None
     """The address at which the fleet's other hosts reach it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -137,8 +137,20 @@ def _set(**bindings: Node) -> Attrs:
     return Attrs(tuple(bindings.items()))
 
 
-def _paths(folder: str, names: Iterable[str]) -> Attrs:
-    return Attrs(tuple((name, Raw(f"./{folder}/{name}.nix")) for name in sorted(names)))
+def _classes(fleet: LoweredFleet) -> Attrs:
+    return Attrs(tuple((name, Raw(f"./classes/{name}.nix")) for name in sorted(fleet.classes)))
+
+
+def _hosts(fleet: LoweredFleet) -> Attrs:
+    return Attrs(tuple((name, _host_module(name, of)) for name, of in sorted(fleet.hosts.items())))
+
+
+def _host_module(name: str, host: LoweredHost) -> Node:
+    """A host's file, with what machines of its provider need."""
+    path = Raw(f"./hosts/{name}.nix")
+    if host.model.provider == "existing":
+        return path
+    return _set(imports=Items((Raw(f"holo-infra.nixosModules.{host.model.provider}"), path)))
 
 
 def _flake_file(fleet: LoweredFleet, inputs: FlakeInputs) -> str:
@@ -166,8 +178,8 @@ def _flake(fleet: LoweredFleet, inputs: FlakeInputs) -> Node:
         toplevel = Select(toplevel, attribute)
     outputs = Let(
         (
-            ("classes", each(path, toplevel, _paths("classes", fleet.classes))),
-            ("nixosModules", each(path, host_module, _paths("hosts", fleet.hosts))),
+            ("classes", each(path, toplevel, _classes(fleet))),
+            ("nixosModules", each(path, host_module, _hosts(fleet))),
         ),
         _set(
             # A host's module, for a flake that adds what makes it bootable.

@@ -43,7 +43,9 @@ def _host(host: LoweredHost, content: str) -> dict[str, Any]:
         secrets |= {path for path in service.secret_files.values() if path.startswith("/")}
     return {
         "platform": model.platform,
+        "provider": model.provider,
         "content": content,
+        "imports": model.imports,
         "drain": model.drain,
         "secrets": sorted(secrets),
     }

@@ -35,6 +35,9 @@ let
     "nats-py"
     "nkeys"
     "pexpect"
+    "pulumi"
+    "pulumi-command"
+    "pulumi-hcloud"
     "pydantic"
     "pymongo"
     "pytest"
@@ -42,6 +45,7 @@ let
     "pyyaml"
     "ruff"
     "types-jsonschema"
+    "types-protobuf"
     "types-pyyaml"
   ];
   python = name: package "python3-${name}" { };

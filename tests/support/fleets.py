@@ -220,7 +220,7 @@ def project(folder: Path) -> Path:
 
 def project_inputs(nixpkgs: Path, folder: Path) -> dict[str, Path]:
     """The inputs of this project's flake: stand-ins, those for Holochain's in `folder`."""
-    made = {"nixpkgs": nixpkgs}
+    made = {"nixpkgs": nixpkgs, "disko": ROOT / "tests" / "disko"}
     for version in HOLONIX:
         made[f"holonix_{version.replace('.', '_')}"] = _stand_in("holonix", version, folder)
     for version, release in GATEWAYS.items():

@@ -38,8 +38,8 @@ hosts:
 
 
 def engine() -> Path:
-    """The folder with `pulumi`; the first call on a computer takes minutes."""
-    command = [str(ROOT / "scripts" / "pulumi-engine")]
+    """The folder with `pulumi`, which is built."""
+    command = [str(ROOT / "scripts" / "pulumi-engine"), "--built"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return Path(done.stdout.strip())
 
@@ -56,9 +56,13 @@ class Pair:
     def log(self) -> Path:
         return self.folder / "commands.log"
 
+    def log_text(self) -> str:
+        """What commands have run, as far as nobody asked."""
+        return self.log.read_text() if self.log.exists() else ""
+
     def commands(self) -> list[str]:
         """What commands have run since the last call, in their order."""
-        told = self.log.read_text().splitlines() if self.log.exists() else []
+        told = self.log_text().splitlines()
         self.log.unlink(missing_ok=True)
         return told
 
@@ -130,11 +134,16 @@ class Pair:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def pulumi(self, *arguments: str) -> str:
+    def set_secret(self, name: str, secret: str) -> None:
+        self.pulumi("config", "set", "--secret", f"holo:{name}", stdin=secret)
+
+    def pulumi(self, *arguments: str, stdin: str = "") -> str:
+        """What Pulumi's own command line told; it must succeed."""
         done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
+            ["pulumi", *arguments, "--stack", "test", "--non-interactive"],
             cwd=self.folder,
             env=self.environment,
+            input=stdin,
             capture_output=True,
             text=True,
             check=False,
@@ -151,19 +160,25 @@ class Pair:
 TARGET = ("--target", "pulumi")
 
 
-def prepare(folder: Path, ssh_config: Path) -> dict[str, str]:
+def prepare(folder: Path, ssh_config: Path | None = None) -> dict[str, str]:
     """Makes a folder that of a stack without settings; the environment of what runs it."""
-    plugins = folder / "plugins"
-    plugins.mkdir()
-    plugin = plugins / "pulumi-resource-command"
-    plugin.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.command_plugin "$@"\n')
-    plugin.chmod(0o755)
+    stand_ins = folder / "stand-ins"
+    stand_ins.mkdir()
+    for name, module in (
+        ("pulumi-resource-command", "command_stand_in"),
+        ("pulumi-language-python", "language_stand_in"),
+    ):
+        program = stand_ins / name
+        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.{module} "$@"\n')
+        program.chmod(0o755)
     (folder / "state").mkdir()
     (folder / "Pulumi.yaml").write_text("name: holo\nruntime: python\n")
-    shutil.copy(ssh_config, folder / "ssh_config")
+    shutil.copy(ROOT / "pulumi" / "__main__.py", folder)
+    if ssh_config:
+        shutil.copy(ssh_config, folder / "ssh_config")
     return {
         "HOME": str(folder),
-        "PATH": f"{HOLO.parent}:{plugins}:{engine()}:{os.environ['PATH']}",
+        "PATH": f"{HOLO.parent}:{stand_ins}:{engine()}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "PULUMI_HOME": str(folder / "home"),
         "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
@@ -179,7 +194,7 @@ def pair(folder: Path, servers: dict[str, Server]) -> Pair:
     environment = prepare(folder, next(iter(servers.values())).config)
     made = Pair(folder, servers, environment)
     made.write()
-    made.pulumi("stack", "init", "test")
+    made.pulumi("stack", "init")
     for name, secret in SECRETS.items():
-        made.pulumi("config", "set", "--stack", "test", "--secret", f"holo:{name}", secret)
+        made.set_secret(name, secret)
     return made

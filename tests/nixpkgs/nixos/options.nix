@@ -167,10 +167,25 @@ in
     boot.enableContainers = bool true;
     boot.isContainer = bool false;
     boot.isNspawnContainer = bool false;
+    boot.initrd.availableKernelModules = listOf types.str;
+    boot.loader.grub = {
+      devices = listOf types.str;
+      efiInstallAsRemovable = bool false;
+      efiSupport = bool false;
+      enable = bool true;
+    };
     boot.kernel.sysctl = option (types.submodule { freeformType = types.attrsOf sysctl; }) { };
 
     environment.etc = attrsOf etcFile;
     environment.systemPackages = listOf types.package;
+
+    fileSystems = attrsOf {
+      options = {
+        device = maybe types.str;
+        fsType = str "auto";
+        options = option (types.listOf types.str) [ "defaults" ];
+      };
+    };
 
     networking.dhcpcd.denyInterfaces = listOf types.str;
     networking.firewall = openPorts // {

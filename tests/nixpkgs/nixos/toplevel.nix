@@ -12,6 +12,7 @@ let
     inherit (config)
       boot
       environment
+      fileSystems
       networking
       services
       time

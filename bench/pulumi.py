@@ -1,6 +1,6 @@
 """What components of a stack cost: `preview` and `up` beside the same number of bare resources.
 
-    python bench/stacks.py [--runs 3] > bench/stacks.md
+    PYTHONPATH=. python -P bench/pulumi.py [--runs 3] > bench/pulumi.md
 
 A host of platform systemd is two components and two commands; bare, it is four commands, and one of
 them runs. `holo` is a program that does nothing here, and the plugin `command` the tests' stand-in.
@@ -13,8 +13,6 @@ import argparse
 import logging
 import os
 import platform
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -26,8 +24,8 @@ from pulumi import automation
 from pulumi_command import local
 
 from holo_infra.deploy import Existing, Fleet, FleetArgs, HostArgs
+from tests.support.stacks import prepare
 
-ROOT = Path(__file__).parent.parent
 AIM = 1.3
 """The ratio that is wanted."""
 PREVIEWS, UPS = (10, 100, 1000), (10, 100)
@@ -41,17 +39,12 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=1000, help="hosts of the largest stack")
     options = parser.parse_args()
     logging.disable()  # grpc's talk
-    script = ROOT / "scripts" / "pulumi-engine"
-    engine = subprocess.run([script], check=True, capture_output=True, text=True).stdout.strip()
     lines = ["| | hosts | components | bare | ratio |", "|---|---|---|---|---|"]
     worst = 0.0
     for operation, sizes in (("preview", PREVIEWS), ("up", UPS)):
         for size in (each for each in sizes if each <= options.most):
             pairs = [
-                (
-                    measure(operation, components(size), engine),
-                    measure(operation, bare(size), engine),
-                )
+                (measure(operation, components(size)), measure(operation, bare(size)))
                 for _ in range(options.runs)
             ]
             ours, others = (median(column) for column in zip(*pairs, strict=True))
@@ -60,7 +53,7 @@ def main() -> int:
                 f"| {operation} | {size:,} | {ours:.2f} | {others:.2f} | {ours / others:.2f} |"
             )
     head = (
-        "# Stacks\n\nMade by `python bench/stacks.py`; it says what is measured.\n\n"
+        "# Stacks\n\nMade by `just bench-pulumi`; bench/pulumi.py says what is measured.\n\n"
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()},"
         f" {options.runs} runs.\n\n"
     )
@@ -108,32 +101,15 @@ def _commands(size: int) -> None:
         )
 
 
-def measure(operation: str, program: Program, engine: str) -> float:
+def measure(operation: str, program: Program) -> float:
     """How long an operation on a new stack takes."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path, text in {
-            "bin/holo": "#!/bin/sh\n",
-            "bin/pulumi-resource-command": (
-                f'#!/bin/sh\nexec {sys.executable} -m tests.support.command_plugin "$@"\n'
-            ),
-            "Pulumi.yaml": "name: bench\nruntime: python\n",
-            "state/log": "",
-        }.items():
-            (folder / path).parent.mkdir(exist_ok=True)
-            (folder / path).write_text(text)
-            (folder / path).chmod(0o755)
-        shutil.rmtree(folder / "home", ignore_errors=True)
-        variables = {
-            "PATH": f"{folder / 'bin'}:{engine}:{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "of the bench",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "COMMAND_LOG": str(folder / "log"),
-        }
+        variables = prepare(folder)
+        nothing = folder / "stand-ins" / "holo"
+        nothing.write_text("#!/bin/sh\n")
+        nothing.chmod(0o755)
+        variables["PATH"] = f"{nothing.parent}:{variables['PATH']}"
         os.environ["PATH"] = variables["PATH"]
         stack = automation.create_stack(
             "bench",
