@@ -54,7 +54,7 @@ bench-lab: _venv
 
 # measure machines of tests, some ten minutes, as root; write bench/vmtests.md
 bench-vmtests: _venv
-    {{ bin }}/python bench/vmtests.py > bench/vmtests.md
+    {{ bin }}/python -P bench/vmtests.py > bench/vmtests.md # -P: it has the name of a package
 
 # measure stacks of Pulumi, many minutes; write bench/pulumi.md
 bench-pulumi: _venv

@@ -1,6 +1,6 @@
 """What machines of tests cost: boot, a command, waiting, snapshots, a suite of tests.
 
-    python bench/vmtests.py [--tests 20] > bench/vmtests.md
+    python -P bench/vmtests.py [--tests 20] > bench/vmtests.md
 
 Root only; the parts of qemu need it installed, and make its image where there is none. All is
 measured in one run, and what it is compared with as well: the NixOS test driver's way to wait is to
