@@ -83,7 +83,11 @@ class CheckedNames(BaseModel):
 
 
 def check_data(value: Any) -> Any:
-    """Refuses what JSON from Nix and from Python would not say alike, and what is too deep."""
+    """Refuses what JSON from Nix and from Python would not say alike, and what is too deep.
+
+    What says that it is a number, a text, a list or a mapping, and has methods of its own, becomes
+    the plain one.
+    """
     return _data(value, MAX_DEPTH)
 
 
@@ -95,17 +99,18 @@ def _data(value: Any, depth: int) -> Any:
         case None | bool():
             return value
         case int():
-            return _check_integer(value)
+            return _check_integer(int.__int__(value))
         case str():
+            value = str.__str__(value)
             if odd := next((c for c in value if c < " " and c not in "\t\n"), None):
                 message = f"the control character U+{ord(odd):04X} has no place in a configuration"
                 raise ValueError(message)
             return check_text(value)
         case list():
-            return [_data(item, depth - 1) for item in value]
+            return [_data(item, depth - 1) for item in list.__iter__(value)]
         case dict():
             return {
-                _data(_key(name), depth): _data(item, depth - 1) for name, item in value.items()
+                _data(_key(name), depth): _data(item, depth - 1) for name, item in dict.items(value)
             }
         case float():
             message = "Nix and Python write fractions differently: use a whole number, or text"
@@ -118,7 +123,7 @@ def _key(name: Any) -> str:
     if not isinstance(name, str):
         message = f"names are text, not {name!r}: put them in quotes"
         raise ValueError(message)  # noqa: TRY004 - pydantic tells ValueError to the user
-    return check_name(name)
+    return check_name(str.__str__(name))
 
 
 def _check_integer(value: int) -> int:

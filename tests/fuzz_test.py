@@ -145,6 +145,29 @@ def test_what_is_fuzzed_was_good(
     assert holo.check() == (True, [])
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "server.extra_attrs['x'] = WeirdNumber(1)",
+        "server.extra_attrs['x'] = WeirdText('x')",
+        "server.extra_attrs['x'] = WeirdDict(a=1)",
+        "server.extra_attrs[WeirdText('x')] = 1",
+        "keeper.exec_start.append(WeirdText('x'))",
+        "keeper.environment['X'] = WeirdText('x')",
+        "keeper.environment[WeirdText('X')] = 'x'",
+        "store.allowed_peers[0] = WeirdText('web0')",
+    ],
+)
+def test_contents_with_code_of_their_own_are_taken_as_what_they_say_that_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], statement: str
+) -> None:
+    holo = Holo(tmp_path / "fleet.py", capsys)
+    weird = "".join(text for name, text in WEIRD.items() if f"{name}(" in statement)
+    holo.fleet.write_text(f"{PROGRAM}{weird}{statement}\n")
+    assert holo.check()[0]
+    holo.use()
+
+
 def test_a_name_with_code_of_its_own_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

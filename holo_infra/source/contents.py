@@ -16,6 +16,7 @@ from holo_infra.model.fleet import Fleet
 from holo_infra.source.fields import bare, is_model
 from nixgen.checks import check_name
 
+_PLAIN = (str, int, bool)
 Check = Callable[[Any], None]
 """Raises _UnsoundError for contents that may not be there."""
 
@@ -100,8 +101,23 @@ def _of_values(field: FieldInfo) -> Check:
 
     def check(content: Any) -> None:
         adapter.validate_python(content, strict=True)
+        _check_plain(content)
         if type(content) is dict:
             for name in content:
                 check_name(name)
 
     return check
+
+
+def _check_plain(value: Any) -> None:
+    """Refuses what has methods of its own, and only says that it is a text or the like."""
+    kind = type(value)
+    if kind is list:
+        for item in value:
+            _check_plain(item)
+    elif kind is dict:
+        for name, item in value.items():
+            _check_plain(name)
+            _check_plain(item)
+    elif kind not in _PLAIN and issubclass(kind, str | int | list | dict):
+        raise _UnsoundError(kind.__name__)
