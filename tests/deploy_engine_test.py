@@ -124,7 +124,17 @@ def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:
     assert done.returncode == 2
     assert "beta  unit  container@web.service: expected active, found inactive" in done.stdout
     assert "alpha" not in done.stdout
+    stack.write(("alpha", "7"), ("beta", "3"))
+    checked = stack.run("up", "--check-drift")
+    told.append(checked.stdout + checked.stderr)
+    assert (checked.returncode, checked.stdout) == (2, done.stdout)
+    assert stack.commands() == []
     beta.systemctl("start", "container@web.service")
+    told.append(stack.deploy("up", "--check-drift"))
+    assert stack.commands() == ["update alpha.units.apply"]
+    stack.write(("alpha", "1"), ("beta", "3"))
+    told.append(stack.deploy("up"))
+    stack.commands()
 
 
 def test_only_the_host_that_is_named_is_touched(stack: Pair, told: list[str]) -> None:

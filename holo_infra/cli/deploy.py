@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holo_infra.cli.arguments import count
 from holo_infra.cli.drift import DRIFTED, drift_line
@@ -16,6 +16,10 @@ from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.drift import drift
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.ssh import SshMachine
+from holo_infra.targets.pulumi import STACK
+
+if TYPE_CHECKING:
+    from holo_infra.deploy.engine import Stack
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +48,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="HOST",
         help="only this host; may be given more than once",
     )
+    parser.add_argument(
+        "--check-drift",
+        action="store_true",
+        help="before up: look at each host of platform systemd that up would leave as it is, and do"
+        " nothing where one is otherwise by now",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -58,8 +68,11 @@ def run(options: argparse.Namespace) -> int:
     if options.operation == "cancel":
         stack.cancel()
         return 0
-    if options.operation == "drift":
-        return _drift(stack.settings(), stack.addresses(), folder, options.target)
+    if options.operation == "drift" or options.check_drift:
+        lines = _drift(stack, folder, options.target, unchanged=options.operation != "drift")
+        if lines or options.operation == "drift":
+            sys.stdout.write("".join(lines) or "no drift\n")
+            return DRIFTED if lines else 0
     progress = Progress()
 
     def tell(host: str, part: str, done: str) -> None:
@@ -71,22 +84,26 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _drift(
-    told: Mapping[str, str], addresses: Mapping[str, str], folder: Path, only: list[str]
-) -> int:
-    """Prints what differs; 2 where anything does, as `holo drift`."""
-    from holo_infra.deploy.program import settings  # noqa: PLC0415 - an extra has it
+def _drift(stack: Stack, folder: Path, only: list[str], *, unchanged: bool) -> list[str]:
+    """What differs on hosts of platform systemd; of `unchanged` ones alone, or of all.
 
+    Unchanged is what was deployed as it is compiled.
+    """
+    from holo_infra.deploy.program import read, settings  # noqa: PLC0415 - an extra has it
+
+    told = stack.settings()
     hosts = settings(told["hosts"])
+    contents = {name: of.content for name, of in read(folder / told["out"] / STACK).hosts.items()}
     config = folder / told["sshConfig"] if "sshConfig" in told else None
     compiled = compile_fleet(folder / told["fleet"])
     lines = []
-    for name, url in sorted(addresses.items()):
+    for name, deployed in sorted(stack.deployed().items()):
         lowered = compiled.lowered.hosts.get(name)
         if lowered is None or lowered.model.platform != "systemd" or (only and name not in only):
             continue
-        with SshMachine(url, config, hosts[name].known_key) as machine:
+        if unchanged and deployed["content"] != contents.get(name):
+            continue
+        with SshMachine(deployed["url"], config, hosts[name].known_key) as machine:
             found = drift(machine, make_bundle(compiled.lowered, name), lowered)
         lines += [f"{name}  {drift_line(one)}" for one in found]
-    sys.stdout.write("".join(lines) or "no drift\n")
-    return DRIFTED if lines else 0
+    return lines

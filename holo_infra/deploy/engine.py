@@ -144,15 +144,21 @@ class Stack:
         return steps
 
     def settings(self) -> dict[str, str]:
-        """The stack's settings that are no secrets: name without `holo:` -> text, or JSON."""
-        return {
+        """The stack's settings that are no secrets: name without `holo:` -> text, or JSON.
+
+        Raises Failure where one is lacking that every stack has.
+        """
+        told = {
             name.removeprefix("holo:"): one.value
             for name, one in self._stack.get_all_config().items()
             if name.startswith("holo:") and not one.secret
         }
+        if lacking := [name for name in ("fleet", "out", "hosts") if name not in told]:
+            raise Failure(f"Pulumi.{self.name}.yaml: holo:{lacking[0]} is not set")
+        return told
 
-    def addresses(self) -> dict[str, str]:
-        """The hosts that are there, and how each is reached."""
+    def deployed(self) -> dict[str, dict[str, str]]:
+        """Of each host that is there, its `url` and the `content` that was deployed last."""
         found = self._stack.outputs().get("hosts")
         return dict(found.value) if found is not None else {}
 

@@ -108,7 +108,8 @@ def _program(folder: Path) -> None:
     }
     args = FleetArgs(compiled.fleet, config.require("fleet"), out, hosts, config.get("sshConfig"))
     fleet = Fleet(compiled.fleet, args)
-    pulumi.export("hosts", {name: host.url for name, host in fleet.hosts.items()})
+    there = {name: {"url": of.url, "content": of.content} for name, of in fleet.hosts.items()}
+    pulumi.export("hosts", there)
 
 
 def settings(told: str) -> dict[str, Settings]:
