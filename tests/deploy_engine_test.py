@@ -6,10 +6,13 @@ The tests are one story, in this order: each goes on from the state that the one
 from __future__ import annotations
 
 import base64
+import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -23,6 +26,9 @@ pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
 
 ANOTHER = "SUAM-an0ther-of-nats-11d0"
 """What a secret is later."""
+ALL_SECRETS = (*SECRETS.values(), ANOTHER)
+CONTROL = "a-word-that-is-no-secret-4b1f"
+"""What is looked for as well, and must be found."""
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +46,23 @@ def stack(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, Server]) 
 @pytest.fixture(scope="module", autouse=True)
 def watched() -> Iterator[Watched]:
     """What runs while the story is told."""
-    with watch_processes((*SECRETS.values(), ANOTHER)) as watched:
+    with watch_processes((*ALL_SECRETS, CONTROL)) as watched, seen():
         yield watched
+
+
+@contextmanager
+def seen() -> Iterator[None]:
+    """Two processes that have the control word: one as an argument, one in its environment."""
+    sleep = [sys.executable, "-c", "import time; time.sleep(3600)"]
+    with (
+        subprocess.Popen([*sleep, CONTROL], env={}) as argument,
+        subprocess.Popen(sleep, env={"WORD": CONTROL}) as variable,
+    ):
+        try:
+            yield
+        finally:
+            argument.kill()
+            variable.kill()
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +75,11 @@ def nice(server: Server) -> str:
     """How nice the running service is: what a change of the fleet changes."""
     show = ["--machine=web", "show", "--property=Nice", "--value", "pages.service"]
     return server.machine.systemctl(*show).strip()
+
+
+def deployed(host: str) -> list[str]:
+    """The commands that run where a host has changed."""
+    return [f"update {host}.units.attempt", f"update {host}.units.apply"]
 
 
 def test_a_preview_runs_no_command(stack: Pair, told: list[str]) -> None:
@@ -71,7 +97,9 @@ def test_up_brings_both_hosts(stack: Pair, told: list[str]) -> None:
         "create alpha.credentials:/etc/keys/mongo.url",
         "create alpha.credentials:/etc/keys/nats.nk",
         "create alpha.units.apply",
+        "create alpha.units.attempt",
         "create beta.units.apply",
+        "create beta.units.attempt",
     ]
     of_alpha = [one for one in commands if "alpha" in one]
     assert of_alpha[-1] == "create alpha.units.apply"
@@ -92,7 +120,7 @@ def test_a_second_up_runs_no_command(stack: Pair, told: list[str]) -> None:
 def test_only_the_host_that_changed_is_touched(stack: Pair, told: list[str]) -> None:
     stack.write(("beta", "2"))
     told.append(stack.deploy("up"))
-    assert stack.commands() == ["update beta.units.apply"]
+    assert stack.commands() == deployed("beta")
     assert [nice(one) for one in stack.servers.values()] == ["1", "2"]
 
 
@@ -102,7 +130,7 @@ def test_pulumi_itself_runs_the_same_program(stack: Pair, told: list[str]) -> No
     assert stack.commands() == []
     stack.write(("beta", "3"))
     told.append(stack.pulumi(*up))
-    assert stack.commands() == ["update beta.units.apply"]
+    assert stack.commands() == deployed("beta")
     assert nice(stack.servers["beta"]) == "3"
 
 
@@ -110,7 +138,7 @@ def test_a_secret_that_is_another_is_put_there_and_nothing_else(
     stack: Pair, told: list[str]
 ) -> None:
     stack.set_secret("natsKey", ANOTHER)
-    told.append(stack.deploy("up"))
+    told.append(stack.deploy("up", "--target", "alpha"))
     assert stack.commands() == ["update alpha.credentials:/etc/keys/nats.nk"]
     assert stack.servers["alpha"].machine.succeed(["cat", PLACES["natsKey"]]) == ANOTHER
 
@@ -121,6 +149,7 @@ def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:
     beta = stack.servers["beta"].machine
     beta.systemctl("stop", "container@web.service")
     done = stack.run("drift")
+    told.append(done.stdout + done.stderr)
     assert done.returncode == 2
     assert "beta  unit  container@web.service: expected active, found inactive" in done.stdout
     assert "alpha" not in done.stdout
@@ -131,7 +160,7 @@ def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:
     assert stack.commands() == []
     beta.systemctl("start", "container@web.service")
     told.append(stack.deploy("up", "--check-drift"))
-    assert stack.commands() == ["update alpha.units.apply"]
+    assert stack.commands() == deployed("alpha")
     stack.write(("alpha", "1"), ("beta", "3"))
     told.append(stack.deploy("up"))
     stack.commands()
@@ -142,9 +171,21 @@ def test_only_the_host_that_is_named_is_touched(stack: Pair, told: list[str]) ->
     told.append(stack.deploy("preview", "--target", "beta"))
     assert "alpha" not in told[-1]
     told.append(stack.deploy("up", "--target", "beta", "--parallel", "1"))
-    assert stack.commands() == ["update beta.units.apply"]
+    assert stack.commands() == deployed("beta")
     assert [nice(one) for one in stack.servers.values()] == ["1", "9"]
     stack.write(("alpha", "1"), ("beta", "9"))
+    for operation in ("up", "destroy"):
+        refused = stack.run(operation, "--target", "betta")
+        assert refused.returncode == 1
+        assert "--target betta: no such host\n  hint: one of alpha, beta\n" in refused.stderr
+    assert stack.commands() == []
+
+
+def test_a_stack_that_is_not_there_is_made_by_up_alone(stack: Pair) -> None:
+    for operation in ("destroy", "refresh", "drift"):
+        refused = stack.run(operation, stack="tset")
+        assert refused.returncode == 1
+        assert "no stack tset\n  hint: holo deploy up tset makes it\n" in refused.stderr
 
 
 def test_refresh_finds_all_as_it_was(stack: Pair, told: list[str]) -> None:
@@ -169,7 +210,7 @@ def test_what_does_not_become_ready_is_rolled_back_and_the_others_go_on(
 def test_the_next_up_mends_what_was_rolled_back(stack: Pair, told: list[str]) -> None:
     stack.write(("alpha", "3"), ("beta", "4"))
     told.append(stack.deploy("up"))
-    assert stack.commands() == ["update alpha.units.apply"]
+    assert stack.commands() == deployed("alpha")
     assert stack.drift("alpha") == "no drift\n"
     assert [nice(one) for one in stack.servers.values()] == ["3", "4"]
 
@@ -182,9 +223,12 @@ pkill -f 'sshd: roo[t]'
 """Ends all connections once something is being changed, and lets no other come."""
 
 
+@pytest.mark.parametrize("wanted", ["5", "3"], ids=["what was begun", "what was there before"])
 def test_a_connection_that_is_cut_leaves_what_the_next_up_brings_to_its_end(
-    stack: Pair, told: list[str]
+    stack: Pair, told: list[str], wanted: str
 ) -> None:
+    stack.write(("alpha", "3"), ("beta", "4"))
+    told.append(stack.deploy("up"))
     stack.write(("alpha", "5"), ("beta", "4"))
     alpha = stack.servers["alpha"].machine
     with stack.start("up") as process:
@@ -194,10 +238,12 @@ def test_a_connection_that_is_cut_leaves_what_the_next_up_brings_to_its_end(
     told.append(said)
     assert process.returncode == 1
     assert "the machine is left between two states" in said
-    told.append(stack.deploy("up"))
-    assert stack.drift("alpha") == "no drift\n"
-    assert nice(stack.servers["alpha"]) == "5"
     stack.commands()
+    stack.write(("alpha", wanted), ("beta", "4"))
+    told.append(stack.deploy("up"))
+    assert stack.commands()[-1] == "update alpha.units.apply"
+    assert stack.drift("alpha") == "no drift\n"
+    assert nice(stack.servers["alpha"]) == wanted
 
 
 def test_an_engine_that_is_killed_leaves_what_the_next_up_brings_to_its_end(
@@ -234,6 +280,34 @@ def engines_of(parent: int) -> list[int]:
             if name == "pulumi" and int(numbers.split()[1]) == parent:
                 found.append(int(pid))
     return found
+
+
+def test_a_lock_of_another_computers_stays(stack: Pair, told: list[str]) -> None:
+    lock = stack.folder / "state/.pulumi/locks/organization/holo/test/other.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    about = {"pid": 1, "username": "admin", "hostname": "elsewhere"}
+    lock.write_text(json.dumps({**about, "timestamp": "2026-01-01T00:00:00Z"}))
+    refused = stack.run("up")
+    assert refused.returncode == 1
+    assert "hint: when none is: holo deploy cancel test\n" in refused.stderr
+    assert lock.exists()
+    told.append(stack.deploy("cancel"))
+    assert not lock.exists()
+
+
+def test_a_host_stays_while_its_drain_fails(stack: Pair, told: list[str]) -> None:
+    values = [("alpha", "6"), ("beta", "7")]
+    stack.write(*values, drain="echo not yet >&2; exit 3")
+    told.append(stack.deploy("up"))
+    stack.write(("alpha", "6"), hosts=("alpha",))
+    done = stack.run("up")
+    told.append(done.stdout + done.stderr)
+    assert done.returncode == 1
+    assert "not yet" in done.stderr
+    assert nice(stack.servers["beta"]) == "7"
+    stack.write(*values)
+    told.append(stack.deploy("up"))
+    stack.commands()
 
 
 def test_a_host_that_goes_is_drained_and_then_removed(stack: Pair, told: list[str]) -> None:
@@ -273,20 +347,27 @@ def test_an_engine_that_is_killed_as_it_begins_leaves_what_the_next_up_brings_to
     assert told[-1].endswith("test: no change\n")
     assert [nice(one) for one in stack.servers.values()] == ["1", "1"]
     assert [stack.drift(host) for host in stack.servers] == ["no drift\n"] * 2
+
+
+def test_what_is_named_is_destroyed_and_nothing_else(stack: Pair, told: list[str]) -> None:
+    told.append(stack.deploy("destroy", "--target", "beta"))
+    alpha, beta = stack.servers.values()
+    assert beta.files() == beta.files_before
+    assert stack.drift("alpha") == "no drift\n"
     told.append(stack.deploy("destroy"))
-    for one in stack.servers.values():
-        assert one.files() == one.files_before
+    assert alpha.files() == alpha.files_before
 
 
 def test_no_secret_was_seen_among_the_processes(watched: Watched) -> None:
-    assert watched.processes > 1000
-    assert watched.found == set()
+    argument, variable = sorted(watched.found)
+    assert (CONTROL in argument, CONTROL in variable) == (True, True)
+    assert not any(secret in one for one in watched.found for secret in ALL_SECRETS)
 
 
 def test_no_secret_is_in_what_was_printed_or_kept(stack: Pair, told: list[str]) -> None:
     kept = stack.everything_kept()
     assert b"units.apply" in kept
-    for secret in (*SECRETS.values(), ANOTHER):
+    for secret in ALL_SECRETS:
         for form in (secret.encode(), base64.b64encode(secret.encode()).rstrip(b"=")):
             assert form not in kept
             assert form.decode() not in "".join(told)

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pulumi
 import pytest
 import yaml
 
-from tests.support.graphs import Registered, compiled, graph
+from holo_infra.deploy import (
+    Credentials,
+    CredentialsArgs,
+    Existing,
+    Fleet,
+    FleetArgs,
+    HostArgs,
+    NixosDeployment,
+    NixosDeploymentArgs,
+    UnitDeployment,
+    UnitDeploymentArgs,
+)
+from holo_infra.deploy.commands import Way
+from tests.support.graphs import Registered, compiled, graph, registered
 
 EXAMPLES = Path(__file__).parent.parent / "pulumi" / "examples"
 SECRETS = {
@@ -44,12 +59,14 @@ def test_the_tree_of_existing_hosts_reads_like_the_fleet(folders: dict[str, Path
         "existing": ("holo:index:Fleet", ""),
         "core": ("holo:index:Host", "existing"),
         "core.nixos": ("holo:index:NixosDeployment", "core"),
+        "core.nixos.attempt": (command, "core.nixos"),
         "core.nixos.switch": (command, "core.nixos"),
         "edge": ("holo:index:Host", "existing"),
         "edge.credentials": ("holo:index:Credentials", "edge"),
         "edge.credentials:/etc/keys/mongo.url": (command, "edge.credentials"),
         "edge.credentials:/etc/keys/nats.nk": (command, "edge.credentials"),
         "edge.units": ("holo:index:UnitDeployment", "edge"),
+        "edge.units.attempt": (command, "edge.units"),
         "edge.units.remove": (command, "edge.units"),
         "edge.units.apply": (command, "edge.units"),
         "edge.drain": (command, "edge"),
@@ -61,11 +78,21 @@ def test_a_server_is_made_before_anything_is_put_on_it(folders: dict[str, Path])
     server = resources["core.machine"]
     assert server.type == "hcloud:index/server:Server"
     assert (server.text("serverType"), server.text("location")) == ("cx32", "fsn1")
-    for name in ("core.nixos.install", "edge.units.apply", "edge.credentials:/etc/keys/nats.nk"):
+    for name in ("core.install", "edge.units.apply", "edge.credentials:/etc/keys/nats.nk"):
         assert "ssh://root@198.51.100.7" in resources[name].text("create")
         host = name.partition(".")[0]
         assert resources[name].dependencies >= {f"{host}.machine", f"{host}.machine.reach"}
-    assert resources["core.nixos.switch"].dependencies >= {"core.nixos.install"}
+    for name in ("core.nixos.switch", "core.credentials:/etc/keys/mongo.url"):
+        assert resources[name].dependencies >= {"core.install"}
+
+
+def test_nothing_is_undone_on_a_server_that_goes(folders: dict[str, Path]) -> None:
+    resources = graph(folders["hetzner"], SETTINGS, SECRETS)
+    undone = [one for one in resources.values() if "delete" in one.inputs]
+    for one in undone:
+        host = one.name.partition(".")[0]
+        assert one.deleted_with == ("" if one.name == "edge.drain" else f"{host}.machine")
+    assert len(undone) > 3
 
 
 def test_a_server_begins_with_the_host_key_that_is_verified(folders: dict[str, Path]) -> None:
@@ -76,11 +103,32 @@ def test_a_server_begins_with_the_host_key_that_is_verified(folders: dict[str, P
     assert f"--host-key '{public}'" in resources["edge.units.apply"].text("create")
 
 
-def test_a_disk_is_formatted_once(folders: dict[str, Path]) -> None:
-    install = graph(folders["hetzner"], SETTINGS, SECRETS)["core.nixos.install"]
-    assert install.text("update") == "true"
-    assert "triggers" not in install.inputs
+def test_a_server_that_is_made_anew_is_installed_anew(folders: dict[str, Path]) -> None:
+    """Where NixOS is, the command does nothing: tests/switch_test.py."""
+    install = graph(folders["hetzner"], SETTINGS, SECRETS)["core.install"]
+    assert re.match("holo switch fleet.yaml core .* --install$", install.text("create"))
+    assert install.text("update") == install.text("create")
     assert "delete" not in install.inputs
+
+
+def test_what_plain_units_need_is_there_after_the_first_boot(folders: dict[str, Path]) -> None:
+    resources = graph(folders["hetzner"], SETTINGS, SECRETS)
+    edge, core = (
+        yaml.safe_load(resources[f"{host}.machine"].text("userData")) for host in ("edge", "core")
+    )
+    assert {"busybox-static", "nftables", "systemd-container"} <= {*edge["packages"]}
+    assert core["packages"] == []
+    assert "cloud-init status --wait" in resources["edge.machine.reach"].text("create")
+
+
+def test_nixos_is_put_on_a_machine_that_is_there_where_that_is_said(
+    folders: dict[str, Path],
+) -> None:
+    hosts = {"edge": {"ssh": "ssh://there"}, "core": {"ssh": "ssh://there", "install": True}}
+    others = {"holo:hosts": json.dumps(hosts)}
+    resources = graph(folders["existing"], SETTINGS, SECRETS, others)
+    assert resources["core.nixos.switch"].dependencies >= {"core.install"}
+    assert "edge.install" not in resources
 
 
 # Policies: what holds of every resource of every example.
@@ -107,8 +155,10 @@ def test_each_deployment_is_triggered_by_its_content(resources: Graph) -> None:
             for child in resources.values()
             if child.parent == one.name and child.name.endswith((".apply", ".switch"))
         )
-        (content,) = doing.inputs["triggers"]
+        content, attempt = doing.inputs["triggers"]
         assert re.fullmatch("[0-9a-f]{64}", content)
+        assert attempt == f"what {one.name}.attempt printed"
+        assert resources[f"{one.name}.attempt"].inputs["triggers"] == [content]
         assert doing.text("update") == doing.text("create")
         assert "delete" not in doing.inputs  # it would run after every change
 
@@ -137,13 +187,11 @@ def test_each_host_has_a_health_check_with_an_end(resources: Graph) -> None:
 
 
 def test_what_is_deployed_comes_after_credentials_and_goes_before_them(resources: Graph) -> None:
-    keys = {one.name for one in resources.values() if one.parent.endswith(".credentials")}
+    keys = {one.name for one in resources.values() if one.parent == "edge.credentials"}
     assert keys
-    for host in {name.partition(".")[0] for name in keys}:
-        ours = {name for name in keys if name.startswith(f"{host}.")}
-        assert resources[f"{host}.units.remove"].dependencies >= ours
-        assert resources[f"{host}.units.apply"].dependencies >= {f"{host}.units.remove"}
-        assert resources[f"{host}.drain"].dependencies >= {f"{host}.units.apply"}
+    assert resources["edge.units.remove"].dependencies >= keys
+    assert resources["edge.units.apply"].dependencies >= {"edge.units.remove"}
+    assert resources["edge.drain"].dependencies >= {"edge.units.apply"}
 
 
 def test_no_command_holds_a_path_of_this_computer(
@@ -169,7 +217,17 @@ def test_the_same_fleet_gives_the_same_graph(folders: dict[str, Path]) -> None:
             '{"edge": {"ssh": "ssh://there"}, "core": {}}',
             "holo:hosts.core: its provider is existing: give ssh alone",
         ),
-        ('{"edge": {"shs": "ssh://there"}}', "edge.shs\n  Extra inputs are not permitted"),
+        ('{"edge": {"shs": "ssh://there"}}', "holo:hosts.edge.shs: Extra inputs are not permitted"),
+        ('{"edge": {"ssh": "there"}}', "holo:hosts.edge.ssh: Value error, no address of a machine"),
+        (
+            '{"edge": {"ssh": "ssh://there", "timeout": -5}}',
+            "holo:hosts.edge.timeout: Input should",
+        ),
+        ('{"edge": {"ssh": "ssh://there", "credentials": {"/etc/": "x"}}}', "holo:hosts.edge.cred"),
+        (
+            '{"edge": {"ssh": "ssh://there", "install": true}, "core": {"ssh": "ssh://there"}}',
+            "holo:hosts.edge.install: its platform is systemd, not nixos",
+        ),
     ],
 )
 def test_settings_that_fit_no_fleet_are_told(
@@ -184,3 +242,52 @@ def test_a_fleet_that_was_not_compiled_is_told(folders: dict[str, Path]) -> None
         pulumi.RunError, match="not there\n  hint: run holo compile --target pulumi"
     ):
         graph(folders["existing"], SETTINGS, SECRETS, {"holo:out": "nowhere"})
+
+
+# Components alone, for programs of others.
+
+WAY = Way("ssh://there", "ssh-ed25519 AAAA", "ssh_config")
+TO = "--to ssh://there --ssh-config ssh_config --host-key 'ssh-ed25519 AAAA'"
+
+
+def of(make: Callable[[], object]) -> Graph:
+    return registered(make, {}, [])
+
+
+def test_credentials_alone() -> None:
+    made = of(lambda: Credentials("keys", CredentialsArgs(WAY, {"/a/b": "secret", "/c": "other"})))
+    assert set(made) == {"keys", "keys:/a/b", "keys:/c"}
+    file = made["keys:/a/b"]
+    assert file.is_secret("stdin")
+    assert file.text("stdin") == "secretEND."
+    assert file.text("create").startswith("holo at --ssh-config ssh_config --host-key ")
+    assert file.text("delete").endswith("ssh://there -- rm -f /a/b /a/b.new")
+    assert made["keys"].outputs == {"paths": ["/a/b", "/c"]}
+
+
+def test_a_unit_deployment_alone() -> None:
+    args = UnitDeploymentArgs(WAY, "fleet", "fleet.yaml", "edge", "digest", timeout=7)
+    made = of(lambda: UnitDeployment("units", args))
+    apply = made["units.apply"].text("create")
+    assert apply == (f"holo apply fleet.yaml edge {TO} --patience 134 --timeout 7 --content digest")
+    assert made["units.remove"].text("delete") == f"holo remove fleet/edge {TO} --patience 134"
+    assert made["units"].outputs == {"content": "digest"}
+
+
+def test_a_nixos_deployment_alone() -> None:
+    args = NixosDeploymentArgs(Way("ssh://there"), "fleet.yaml", "out", "core", "digest", timeout=9)
+    made = of(lambda: NixosDeployment("nixos", args))
+    switch = made["nixos.switch"].text("create")
+    assert switch.startswith("holo switch fleet.yaml core --flake out --to ssh://there ")
+    assert " --timeout 9" in switch
+    assert made["nixos"].outputs == {"content": "digest"}
+
+
+def test_a_host_with_nothing_but_a_place_alone() -> None:
+    args = HostArgs(Existing("ssh://there"), "systemd", "digest")
+    made = of(lambda: Fleet("f", FleetArgs("f", "fleet.yaml", "out", {"edge": args})))
+    assert set(made) == {
+        *("f", "edge", "edge.units", "edge.units.remove", "edge.units.attempt", "edge.units.apply")
+    }
+    assert made["edge"].outputs == {"url": "ssh://there", "content": "digest"}
+    assert made["f"].outputs == {"hosts": {"edge": "ssh://there"}}

@@ -13,6 +13,7 @@ from holo_infra.cli.inputs import Inputs
 from holo_infra.cli.output import counted, progress, say, warned, working
 from holo_infra.compiled import Compiled, Locate, lock_path, past_all_checks, read_lock_file
 from holo_infra.diagnostics import Diagnostic, FleetError, Place
+from holo_infra.lower import LoweredFleet
 from holo_infra.model.fleet import Fleet
 from holo_infra.plan import Written, check, is_made_from, replace, write
 from holo_infra.targets import Files
@@ -63,8 +64,21 @@ def files_of(compiled: Compiled, options: argparse.Namespace) -> Files:
 
             files |= systemd(compiled.lowered)
         if options.target == "pulumi":
-            files |= pulumi(compiled.lowered, files, inputs)
+            files |= pulumi(compiled.lowered, files, inputs, _packages(compiled.lowered))
     return files
+
+
+def _packages(fleet: LoweredFleet) -> dict[str, list[str]]:
+    """What machines that are made for plain units have to begin with."""
+    from holo_infra.runtime.bundle import make_bundle  # noqa: PLC0415 - a stack's compilation alone
+    from holo_infra.runtime.requirements import packages  # noqa: PLC0415 - the same
+
+    made = [
+        name
+        for name, host in fleet.hosts.items()
+        if host.model.platform == "systemd" and host.model.provider != "existing"
+    ]
+    return {name: packages(make_bundle(fleet, name)) for name in made}
 
 
 def lock_change(compiled: Compiled, fleet: Path) -> str | None:

@@ -63,8 +63,11 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         hint = "pip install holo-infra[deploy]"
         raise Failure(f"{error.name} is not installed", hint) from None
+    if options.check_drift and options.operation != "up":
+        raise Failure("--check-drift is for up", "holo deploy drift looks at all hosts")
     folder = options.project.resolve()
-    stack = Stack(folder, options.stack)
+    stack = Stack(folder, options.stack, make=options.operation in {"preview", "up"})
+    _check_targets(stack, folder, options.target)
     if options.operation == "cancel":
         stack.cancel()
         return 0
@@ -84,24 +87,45 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_targets(stack: Stack, folder: Path, names: list[str]) -> None:
+    if names:
+        known = {*_compiled(stack, folder), *stack.deployed()}
+        for name in names:
+            if name not in known:
+                raise Failure(
+                    f"--target {name}: no such host", f"one of {', '.join(sorted(known))}"
+                )
+
+
+def _compiled(stack: Stack, folder: Path) -> dict[str, str]:
+    """The digest of what was compiled for each host."""
+    from holo_infra.deploy.program import read  # noqa: PLC0415 - an extra has it
+
+    out = stack.settings()["out"]
+    return {name: of.content for name, of in read(folder / out / STACK).hosts.items()}
+
+
 def _drift(stack: Stack, folder: Path, only: list[str], *, unchanged: bool) -> list[str]:
     """What differs on hosts of platform systemd; of `unchanged` ones alone, or of all.
 
     Unchanged is what was deployed as it is compiled.
     """
-    from holo_infra.deploy.program import read, settings  # noqa: PLC0415 - an extra has it
+    from holo_infra.deploy.program import settings  # noqa: PLC0415 - an extra has it
 
     told = stack.settings()
     hosts = settings(told["hosts"])
-    contents = {name: of.content for name, of in read(folder / told["out"] / STACK).hosts.items()}
+    contents = _compiled(stack, folder)
     config = folder / told["sshConfig"] if "sshConfig" in told else None
     compiled = compile_fleet(folder / told["fleet"])
     lines = []
     for name, deployed in sorted(stack.deployed().items()):
         lowered = compiled.lowered.hosts.get(name)
-        if lowered is None or lowered.model.platform != "systemd" or (only and name not in only):
-            continue
+        if lowered is None or name not in hosts or (only and name not in only):
+            continue  # to be taken away, or not asked for
         if unchanged and deployed["content"] != contents.get(name):
+            continue
+        if lowered.model.platform != "systemd":
+            say(f"{name}: not looked at: its platform is {lowered.model.platform}")
             continue
         with SshMachine(deployed["url"], config, hosts[name].known_key) as machine:
             found = drift(machine, make_bundle(compiled.lowered, name), lowered)

@@ -24,6 +24,8 @@ class Way:
     """The machine's public key; without it, who deploys must know the machine."""
     ssh_config: str | None = None
     """For ssh's `-F`, relative to the stack's folder."""
+    machine: pulumi.Resource | None = None
+    """What goes with all that is on it, where the stack has made it."""
 
     @property
     def options(self) -> list[pulumi.Input[str]]:
@@ -49,13 +51,14 @@ def below(
     parent: pulumi.Resource,
     opts: pulumi.ResourceOptions | None,
     *after: pulumi.Resource,
+    goes_with: pulumi.Resource | None = None,
 ) -> pulumi.ResourceOptions:
     """Options of a component's child: it waits for `after`, and for what its parent waits for.
 
-    The engine does not hand that down by itself.
+    The engine does not hand that down by itself. Nothing is undone of what `goes_with` a machine.
     """
     waits = pulumi.ResourceOptions(depends_on=None if opts is None else opts.depends_on)
-    ours = pulumi.ResourceOptions(parent=parent, depends_on=list(after))
+    ours = pulumi.ResourceOptions(parent=parent, depends_on=list(after), deleted_with=goes_with)
     return pulumi.ResourceOptions.merge(waits, ours)
 
 

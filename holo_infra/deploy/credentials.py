@@ -12,11 +12,17 @@ from holo_infra.deploy.commands import Way, below, command
 PUT = """\
 set -eu
 umask 077
-mkdir -p "${1%/*}"
+mkdir -p "$(dirname "$1")"
 cat > "$1.new"
+[ "$(tail -c 4 "$1.new")" = END. ]
+truncate -s -4 "$1.new"
 mv -f "$1.new" "$1"
 """
-"""Puts its input into the file `$1`, which only root can read, at once or not at all."""
+"""Puts its input into the file `$1`, which only root can read: as a whole, or not at all.
+
+A connection that is cut looks like the input's end there, so that has a mark.
+"""
+_END = "END."
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +48,9 @@ class Credentials(pulumi.ComponentResource):
         for path, secret in sorted(args.files.items()):
             command(
                 f"{name}:{path}",
-                below(self, opts),
+                below(self, opts, goes_with=args.way.machine),
                 run=args.way.at("sh", "-c", PUT, "put", path),
-                undo=args.way.at("rm", "-f", path),
-                stdin=pulumi.Output.secret(secret),
+                undo=args.way.at("rm", "-f", path, f"{path}.new"),
+                stdin=pulumi.Output.secret(pulumi.Output.concat(secret, _END)),
             )
         self.register_outputs({"paths": self.paths})

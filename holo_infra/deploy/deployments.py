@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from holo_infra.deploy.commands import Way, below, command
+
+_STOPPING = 120
+"""Seconds that stopping units may take, besides the waits for what is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,25 @@ class Deployment(pulumi.ComponentResource):
     content: pulumi.Output[str]
     """The digest of what is there."""
 
+    def _deploy(
+        self,
+        name: str,
+        verb: str,
+        run: Sequence[pulumi.Input[str]],
+        content: pulumi.Input[str],
+        opts: pulumi.ResourceOptions,
+    ) -> None:
+        """Run a deployment where the content is another, or an earlier one did not end well.
+
+        A try leaves another number before it begins. So where it fails, or is killed, and the
+        content is the earlier one again, what it has changed is put back.
+        """
+        attempt = command(f"{name}.attempt", opts, run=["date", "+%s%N"], triggers=[content])
+        triggers = [content, attempt.stdout]
+        done = command(f"{name}.{verb}", opts, run=run, triggers=triggers)
+        self.content = pulumi.Output.all(content, done.id).apply(lambda known: str(known[0]))
+        self.register_outputs({"content": self.content})
+
 
 class UnitDeployment(Deployment):
     """Units on a machine with systemd, by `holo apply`; taken off by `holo remove`."""
@@ -40,24 +63,23 @@ class UnitDeployment(Deployment):
     ) -> None:
         super().__init__("holo:index:UnitDeployment", name, None, opts)
         # Of a run whose engine was killed, a command may still be at work, or putting things back.
-        patience = [*args.way.to, "--patience", f"{2 * args.timeout:g}"]
+        patience = [*args.way.to, "--patience", f"{2 * args.timeout + _STOPPING:g}"]
         # On its own, so that a host's units are taken off by no change of their deployment.
         removal = command(
             f"{name}.remove",
-            below(self, opts),
+            below(self, opts, goes_with=args.way.machine),
             undo=["holo", "remove", f"{args.fleet}/{args.host}", *patience],
             again=False,
         )
         apply = ["holo", "apply", args.file, args.host, *patience]
         timeout = ["--timeout", f"{args.timeout:g}"]
-        done = command(
-            f"{name}.apply",
+        self._deploy(
+            name,
+            "apply",
+            [*apply, *timeout, "--content", args.content],
+            args.content,
             below(self, opts, removal),
-            run=[*apply, *timeout, "--content", args.content],
-            triggers=[args.content],
         )
-        self.content = pulumi.Output.all(args.content, done.id).apply(lambda known: str(known[0]))
-        self.register_outputs({"content": self.content})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,35 +94,22 @@ class NixosDeploymentArgs:
     host: str
     content: pulumi.Input[str]
     """The digest of what was compiled for the host: another one is deployed."""
-    install: bool = False
-    """Whether the machine has no NixOS yet: nixos-anywhere puts it there, and formats its disks."""
-    timeout: float = 600.0
+    timeout: float = 120.0
     """Seconds that the host may take to become ready after the switch."""
 
 
 class NixosDeployment(Deployment):
-    """A NixOS configuration, by nixos-anywhere and then by `holo switch`."""
+    """A NixOS configuration, by `holo switch`."""
 
     def __init__(
         self, name: str, args: NixosDeploymentArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("holo:index:NixosDeployment", name, None, opts)
-        before: list[pulumi.Resource] = []
         switch = ["holo", "switch", args.file, args.host, "--flake", args.flake, *args.way.to]
-        if args.install:
-            before = [
-                command(
-                    f"{name}.install",
-                    below(self, opts),
-                    run=[*switch, "--install"],
-                    again=False,  # whatever changes: a disk is formatted once
-                )
-            ]
-        done = command(
-            f"{name}.switch",
-            below(self, opts, *before),
-            run=[*switch, "--timeout", f"{args.timeout:g}"],
-            triggers=[args.content],
+        self._deploy(
+            name,
+            "switch",
+            [*switch, "--timeout", f"{args.timeout:g}"],
+            args.content,
+            below(self, opts),
         )
-        self.content = pulumi.Output.all(args.content, done.id).apply(lambda known: str(known[0]))
-        self.register_outputs({"content": self.content})

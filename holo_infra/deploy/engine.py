@@ -6,7 +6,8 @@ import os
 import re
 import socket
 import sysconfig
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Literal
 
 from pulumi import automation
 from pulumi.automation.events import EngineEvent, OpType
+from yaml import YAMLError
 
 from holo_infra.deploy.program import program
 from holo_infra.runtime.failure import Failure
@@ -58,26 +60,28 @@ class Options:
 class Stack:
     """A stack: the settings `Pulumi.NAME.yaml` beside a `Pulumi.yaml`."""
 
-    def __init__(self, folder: Path, name: str, environment: Mapping[str, str] = {}) -> None:
-        """`environment`: more variables for the engine. Raises Failure where there is no engine."""
+    def __init__(self, folder: Path, name: str, *, make: bool = False) -> None:
+        """`make`: whether a stack that is not there is made.
+
+        Raises Failure where there is no project, no engine, or no stack.
+        """
         if not (folder / "Pulumi.yaml").is_file():
             raise Failure(f"{folder}: no Pulumi.yaml", "give the stack's folder with --project")
         # The commands of a stack call `holo`; beside it stands what else was installed with it.
         path = f"{sysconfig.get_path('scripts')}:{os.environ.get('PATH', '')}"
-        variables = {"PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true", **environment}
+        variables = {"PATH": path, "PULUMI_SKIP_UPDATE_CHECK": "true"}
         options = automation.LocalWorkspaceOptions(work_dir=str(folder), env_vars=variables)
-        try:
-            project = automation.LocalWorkspace(**vars(options)).project_settings().name
-            self._stack = automation.create_or_select_stack(
-                name,
-                project,
-                program=partial(program, folder),
-                opts=options,
-            )
-        except FileNotFoundError:
-            raise Failure("pulumi is not installed", "see pulumi.com/docs/install") from None
-        except automation.CommandError as error:
-            raise Failure(_reason(str(error))) from None
+        get = automation.create_or_select_stack if make else automation.select_stack
+        with _told():
+            try:
+                project = automation.LocalWorkspace(**vars(options)).project_settings().name
+                self._stack = get(name, project, program=partial(program, folder), opts=options)
+            except FileNotFoundError:
+                raise Failure("pulumi is not installed", "see pulumi.com/docs/install") from None
+            except automation.StackNotFoundError:
+                raise Failure(
+                    f"{folder}: no stack {name}", f"holo deploy up {name} makes it"
+                ) from None
         self.name = name
 
     def run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
@@ -101,7 +105,7 @@ class Stack:
         def event(one: EngineEvent) -> None:
             _event(one, tell, errors, steps)
 
-        targets = self._targets(options.hosts)
+        targets = _targets(operation, options.hosts)
         try:
             match operation:
                 case "preview":
@@ -148,9 +152,11 @@ class Stack:
 
         Raises Failure where one is lacking that every stack has.
         """
+        with _told():
+            config = self._stack.get_all_config()
         told = {
             name.removeprefix("holo:"): one.value
-            for name, one in self._stack.get_all_config().items()
+            for name, one in config.items()
             if name.startswith("holo:") and not one.secret
         }
         if lacking := [name for name in ("fleet", "out", "hosts") if name not in told]:
@@ -159,22 +165,38 @@ class Stack:
 
     def deployed(self) -> dict[str, dict[str, str]]:
         """Of each host that is there, its `url` and the `content` that was deployed last."""
-        found = self._stack.outputs().get("hosts")
+        with _told():
+            found = self._stack.outputs().get("hosts")
         return dict(found.value) if found is not None else {}
 
     def cancel(self) -> None:
         """Ends a run that is under way, or takes away the lock of one that was killed."""
-        try:
+        with _told():
             self._stack.cancel()
-        except automation.CommandError as error:
-            raise Failure(_reason(str(error))) from None
 
-    def _targets(self, hosts: Sequence[str]) -> list[str] | None:
-        """Patterns of all resources of hosts, and of the fleet that they are part of."""
-        if not hosts:
-            return None
-        names = [pattern for host in hosts for pattern in (f"**::{host}", f"**::{host}.*")]
-        return ["**::holo:index:Fleet::*", *names]
+
+def _targets(operation: Operation, hosts: Sequence[str]) -> list[str] | None:
+    """Patterns of all resources of hosts, and of the fleet that they are part of.
+
+    With the fleet, all that is part of it would be destroyed.
+    """
+    if not hosts:
+        return None
+    names = [pattern for host in hosts for pattern in (f"**::{host}", f"**::{host}.**")]
+    return names if operation == "destroy" else ["**::holo:index:Fleet::*", *names]
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What the command line and its files say is wrong becomes a Failure."""
+    try:
+        yield
+    except automation.CommandError as error:
+        raise Failure(_reason(str(error))) from None
+    except automation.InvalidVersionError as error:
+        raise Failure(str(error), "see pulumi.com/docs/install") from None
+    except YAMLError as error:
+        raise Failure(f"Pulumi's settings: {error}") from None
 
 
 class _Locked(Failure):

@@ -17,7 +17,7 @@ from holo_infra.deploy.deployments import (
     UnitDeployment,
     UnitDeploymentArgs,
 )
-from holo_infra.deploy.places import Existing, Hetzner, Place, find
+from holo_infra.deploy.places import Place, find
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class HostArgs:
     """A command that runs on it before it is taken away."""
     credentials: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Absolute path on the host -> the secret."""
+    install: bool = False
+    """Whether NixOS is put there first, by nixos-anywhere, which formats the disks."""
     timeout: float = 120.0
     """Seconds that it may take to become ready."""
 
@@ -68,6 +70,8 @@ class Host(pulumi.ComponentResource):
     ) -> None:
         super().__init__("holo:index:Host", name, None, opts)
         way, needs = find(f"{name}.machine", args.place, below(self, opts), fleet.ssh_config)
+        if args.install:
+            needs += [_install(name, fleet, way, below(self, opts, *needs))]
         if args.credentials:
             told = CredentialsArgs(way, args.credentials)
             needs += [Credentials(f"{name}.credentials", told, below(self, opts, *needs))]
@@ -92,11 +96,16 @@ def _deployment(
             way, fleet.fleet, fleet.file, name, args.content, timeout=args.timeout
         )
         return UnitDeployment(f"{name}.units", units, opts)
-    install = isinstance(args.place, Hetzner)
-    system = NixosDeploymentArgs(
-        way, fleet.file, fleet.out, name, args.content, install, args.timeout
-    )
+    system = NixosDeploymentArgs(way, fleet.file, fleet.out, name, args.content, args.timeout)
     return NixosDeployment(f"{name}.nixos", system, opts)
+
+
+def _install(
+    name: str, fleet: FleetArgs, way: Way, opts: pulumi.ResourceOptions
+) -> pulumi.Resource:
+    """NixOS on a machine without; nothing where it is, so that a disk is formatted once."""
+    words = ["holo", "switch", fleet.file, name, "--flake", fleet.out, *way.to, "--install"]
+    return command(f"{name}.install", opts, run=words)
 
 
 class Fleet(pulumi.ComponentResource):
@@ -113,6 +122,3 @@ class Fleet(pulumi.ComponentResource):
             for host, told in sorted(args.hosts.items())
         }
         self.register_outputs({"hosts": {host: made.url for host, made in self.hosts.items()}})
-
-
-__all__ = ["Existing", "Fleet", "FleetArgs", "Host", "HostArgs"]

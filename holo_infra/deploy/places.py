@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pulumi
@@ -33,9 +34,15 @@ class Hetzner:
     ssh_keys: list[str] = field(default_factory=list)
     """Names of keys, known to Hetzner, by which root may log in."""
     image: str = "debian-13"
+    packages: Sequence[str] = ()
+    """Debian's, which are installed at the first boot."""
 
 
 Place = Existing | Hetzner
+
+
+_READY = ("sh", "-c", "! command -v cloud-init || cloud-init status --wait")
+"""Ends when the first boot has done all that it was told; NixOS has none of it."""
 
 
 def find(
@@ -62,17 +69,23 @@ def find(
                 ),
             )
             url = pulumi.Output.concat("ssh://root@", server.ipv4_address)
-            way = Way(url, place.host_key, ssh_config)
-            wait = ["holo", "at", *way.options, "--patience", "300", way.url, "--", "true"]
+            way = Way(url, place.host_key, ssh_config, server)
+            wait = ["holo", "at", *way.options, "--patience", "300", way.url, "--", *_READY]
             reach = command(f"{name}.reach", opts, run=wait)
             return way, [server, reach]
 
 
 def first_boot(place: Hetzner) -> pulumi.Output[str]:
-    """For cloud-init: the server's host key. JSON is YAML."""
+    """For cloud-init: the server's host key, and what is installed. JSON is YAML."""
 
     def told(key: str) -> str:
         keys = {"ed25519_private": key, "ed25519_public": place.host_key}
-        return "#cloud-config\n" + json.dumps({"ssh_deletekeys": True, "ssh_keys": keys}) + "\n"
+        config = {
+            "ssh_deletekeys": True,
+            "ssh_keys": keys,
+            "package_update": bool(place.packages),
+            "packages": list(place.packages),
+        }
+        return f"#cloud-config\n{json.dumps(config)}\n"
 
     return pulumi.Output.secret(place.private_host_key).apply(told)

@@ -9,13 +9,29 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import pulumi
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 from pydantic.alias_generators import to_camel
 
 from holo_infra.deploy.fleet import Fleet, FleetArgs, HostArgs
 from holo_infra.deploy.places import Existing, Hetzner, Place
 from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.ssh import is_address
 from holo_infra.targets.pulumi import STACK, VERSION
+
+
+def check_address(url: str) -> str:
+    """Refuses what leads to no machine."""
+    if not is_address(url):
+        message = "no address of a machine: write ssh://[user@]host[:port]"
+        raise ValueError(message)
+    return url
 
 
 class _Told(BaseModel):
@@ -32,8 +48,11 @@ class CompiledHost(_Told):
     content: str
     imports: list[str]
     """Modules of the user's, in the folder of what was compiled."""
+    packages: list[str]
+    """Debian's, that a machine which is made has to begin with."""
     drain: list[str]
     secrets: list[str]
+    """Where its services look for them."""
 
 
 class Compiled(_Told):
@@ -59,12 +78,16 @@ class Server(_Told):
 class Settings(_Told):
     """Where a host is: `ssh`, or `hetzner`."""
 
-    ssh: str | None = None
+    ssh: Annotated[str, AfterValidator(check_address)] | None = None
     host_key: str | None = None
+    install: bool = False
+    """Whether NixOS is put on a machine that is there, and has another Linux."""
     hetzner: Server | None = None
-    credentials: dict[Annotated[str, Field(pattern="^/")], str] = Field(default_factory=dict)
+    credentials: dict[Annotated[str, Field(pattern="^/(.*/)?[^/]+$")], str] = Field(
+        default_factory=dict
+    )
     """Absolute path on the host -> the name of the setting that holds the secret."""
-    timeout: float = 120.0
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 120.0
 
     @property
     def known_key(self) -> str | None:
@@ -97,11 +120,12 @@ def _program(folder: Path) -> None:
         )
     hosts = {
         name: HostArgs(
-            place=_place(name, host.provider, told[name], config),
+            place=_place(name, host, told[name], config),
             platform=host.platform,
             content=_content(folder / out, host),
             drain=host.drain,
             credentials=_secrets(told[name].credentials, config),
+            install=_install(name, host, told[name]),
             timeout=told[name].timeout,
         )
         for name, host in compiled.hosts.items()
@@ -117,7 +141,11 @@ def settings(told: str) -> dict[str, Settings]:
     try:
         return TypeAdapter(dict[str, Settings]).validate_json(told)
     except ValidationError as error:
-        raise Failure(f"holo:hosts: {error}") from None
+        found = [
+            f"{'.'.join(map(str, ('holo:hosts', *one['loc'])))}: {one['msg']}"
+            for one in error.errors()
+        ]
+        raise Failure("\n".join(found)) from None
 
 
 def read(path: Path) -> Compiled:
@@ -142,11 +170,19 @@ def _content(out: Path, host: CompiledHost) -> str:
     return sha256("\n".join([host.content, *told]).encode()).hexdigest() if told else host.content
 
 
-def _place(name: str, provider: str, told: Settings, config: pulumi.Config) -> Place:
-    match provider, told:
+def _install(name: str, host: CompiledHost, told: Settings) -> bool:
+    if told.install and host.platform != "nixos":
+        raise Failure(f"holo:hosts.{name}.install: its platform is {host.platform}, not nixos")
+    return told.install or (host.platform == "nixos" and told.hetzner is not None)
+
+
+def _place(name: str, host: CompiledHost, told: Settings, config: pulumi.Config) -> Place:
+    match host.provider, told:
         case "existing", Settings(ssh=str(url), hetzner=None):
             return Existing(url, told.host_key)
         case "hetzner", Settings(ssh=None, hetzner=Server() as server):
+            if lacking := sorted({*host.secrets} - {*told.credentials}):
+                raise Failure(f"holo:hosts.{name}.credentials: nobody puts {lacking[0]} there")
             return Hetzner(
                 server.server_type,
                 server.location,
@@ -154,10 +190,13 @@ def _place(name: str, provider: str, told: Settings, config: pulumi.Config) -> P
                 config.require_secret(server.private_host_key),
                 server.ssh_keys,
                 server.image,
+                host.packages,
             )
         case _:
-            wanted = "ssh" if provider == "existing" else provider
-            raise Failure(f"holo:hosts.{name}: its provider is {provider}: give {wanted} alone")
+            wanted = "ssh" if host.provider == "existing" else host.provider
+            raise Failure(
+                f"holo:hosts.{name}: its provider is {host.provider}: give {wanted} alone"
+            )
 
 
 def _secrets(told: Mapping[str, str], config: pulumi.Config) -> dict[str, pulumi.Input[str]]:

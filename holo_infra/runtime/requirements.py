@@ -58,17 +58,27 @@ def check_machine(machine: Machine, bundle: Bundle) -> None:
     _check_needs(machine, bundle)
 
 
-def _check_programs(machine: Machine, bundle: Bundle) -> None:
+def packages(bundle: Bundle) -> list[str]:
+    """Debian's packages with the programs that a bundle's units call, as far as we know them."""
+    names = {path.rpartition("/")[2] for path in _programs_of(bundle)}
+    return sorted({PACKAGES[name] for name in names if name in PACKAGES})
+
+
+def _programs_of(bundle: Bundle) -> set[str]:
     wanted = {program for text in bundle.units.values() for program in programs(text)}
     for name, facts in bundle.containers.items():
         inside = {one for text in bundle.inside(name).values() for one in programs(text)}
         wanted |= {path for one in inside if (path := _outside(one, facts.mounts)) is not None}
-    lacking = missing(machine, wanted)
+    return wanted
+
+
+def _check_programs(machine: Machine, bundle: Bundle) -> None:
+    lacking = missing(machine, _programs_of(bundle))
     if lacking:
         names = {path: path.rpartition("/")[2] for path in lacking}
-        packages = sorted({PACKAGES[name] for name in names.values() if name in PACKAGES})
+        known = sorted({PACKAGES[name] for name in names.values() if name in PACKAGES})
         others = [path for path, name in names.items() if name not in PACKAGES]
-        cures = [f"Debian: apt-get install {' '.join(packages)}"] if packages else []
+        cures = [f"Debian: apt-get install {' '.join(known)}"] if known else []
         wheels = sorted({WHEELS[name] for name in names.values() if name in WHEELS})
         cures += [f"for a lab also: pip install {' '.join(wheels)}, beside holo"] if wheels else []
         cures += [f"install what has {', '.join(others)}"] if others else []

@@ -33,6 +33,11 @@ _LOST = 255
 """ssh's own status where it has no connection, or has lost it."""
 
 
+def is_address(url: str) -> bool:
+    """Whether it has the form of a machine's address."""
+    return _URL.fullmatch(url) is not None
+
+
 class SshMachine:
     """A machine at `ssh://[user@]host[:port]`; one connection carries all commands.
 
@@ -57,7 +62,7 @@ class SshMachine:
             "BatchMode": "yes",
             "ConnectTimeout": str(_CONNECT),
             "ControlMaster": "auto",
-            "ControlPath": f"{self._sockets}/%C",
+            "ControlPath": f"{self._sockets}/s",  # short: a socket's path has 107 characters
             "ControlPersist": "60",
             # A connection that is dead is told after 45 s, also by the commands on it.
             "ServerAliveInterval": "15",

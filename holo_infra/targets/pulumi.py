@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holo_infra.lower import LoweredFleet, LoweredHost
@@ -16,8 +17,16 @@ STACK = "pulumi.json"
 VERSION = 1
 
 
-def pulumi(fleet: LoweredFleet, files: Files, inputs: FlakeInputs) -> Files:
-    """The file of a fleet, of which all other files are given."""
+def pulumi(
+    fleet: LoweredFleet,
+    files: Files,
+    inputs: FlakeInputs,
+    packages: Mapping[str, Sequence[str]],
+) -> Files:
+    """The file of a fleet, of which all other files are given.
+
+    `packages`: what Debian must have on machines that are made, by host.
+    """
     bundles: dict[str, Files] = defaultdict(dict)
     for path, content in files.items():
         folder, _, below = path.partition("/")
@@ -29,6 +38,7 @@ def pulumi(fleet: LoweredFleet, files: Files, inputs: FlakeInputs) -> Files:
             digest(bundles[name])
             if host.model.platform == "systemd"
             else nixos_content(fleet, name, files, inputs),
+            packages.get(name, ()),
         )
         for name, host in sorted(fleet.hosts.items())
     }
@@ -36,7 +46,7 @@ def pulumi(fleet: LoweredFleet, files: Files, inputs: FlakeInputs) -> Files:
     return {STACK: json.dumps(told, indent=2, ensure_ascii=False) + "\n"}
 
 
-def _host(host: LoweredHost, content: str) -> dict[str, Any]:
+def _host(host: LoweredHost, content: str, packages: Sequence[str]) -> dict[str, Any]:
     model = host.model
     secrets = {path for one in model.containers.values() for path in one.secrets.values()}
     for _, service in model.services.present():
@@ -46,6 +56,7 @@ def _host(host: LoweredHost, content: str) -> dict[str, Any]:
         "provider": model.provider,
         "content": content,
         "imports": model.imports,
+        "packages": list(packages),
         "drain": model.drain,
         "secrets": sorted(secrets),
     }

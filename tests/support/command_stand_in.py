@@ -28,7 +28,7 @@ OF_SECRETS = "1b47061264138c4ac30d75fd1eb44270"
 def plain(value: Any) -> Any:
     """A value without the marks of secrets."""
     match value:
-        case {"4dabf18193072939515e22adb298388d": _, "value": inner}:
+        case {"value": inner, **others} if MARK in others:
             return plain(inner)
         case dict():
             return {key: plain(inner) for key, inner in value.items()}
@@ -169,7 +169,10 @@ def serve() -> None:
     sys.stdout.write(f"{server.add_insecure_port('127.0.0.1:0')}\n")
     sys.stdout.flush()
     server.start()
-    server.wait_for_termination()
+    # An engine that was killed tells nobody.
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(1)
 
 
 if __name__ == "__main__":

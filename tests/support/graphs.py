@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
 from holo_infra.deploy.program import program
+from tests.support.command_stand_in import MARK
 from tests.support.holo import holo
 
 NONE: Mapping[str, str] = {}
-MARK = "4dabf18193072939515e22adb298388d"
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Registered:
     inputs: dict[str, Any]
     dependencies: frozenset[str]
     """By name."""
+    deleted_with: str
+    """The name of what takes it along."""
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """What a component has registered."""
 
     def is_secret(self, key: str) -> bool:
         value = self.inputs.get(key)
@@ -50,8 +54,11 @@ class Registered:
 
 class _Mocks(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
-        made = {"ipv4Address": "198.51.100.7"} if args.typ == "hcloud:index/server:Server" else {}
-        return f"{args.name}-id", {**args.inputs, **made}
+        made = {
+            "hcloud:index/server:Server": {"ipv4Address": "198.51.100.7"},
+            "command:local:Command": {"stdout": f"what {args.name} printed"},
+        }
+        return f"{args.name}-id", {**args.inputs, **made.get(args.typ, {})}
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         raise AssertionError(args.token)
@@ -72,8 +79,14 @@ class _Monitor(mocks.MockMonitor):
                 _name(request.parent),
                 json_format.MessageToDict(request.object),
                 frozenset(map(_name, request.dependencies)),
+                _name(request.deletedWith),
             )
         return super().RegisterResource(request)  # type: ignore[no-untyped-call] # pulumi has none
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
+        if name := _name(request.urn):
+            self.graph[name].outputs.update(json_format.MessageToDict(request.outputs))
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call] # the same
 
 
 def _name(urn: str) -> str:
@@ -97,12 +110,22 @@ def graph(
     """
     told = yaml.safe_load((folder / settings).read_text())["config"]
     plain = {key: one if isinstance(one, str) else json.dumps(one) for key, one in told.items()}
-    set_all_config({**plain, **others, **secrets}, list(secrets))
+    return registered(lambda: program(folder), {**plain, **others, **secrets}, list(secrets))
+
+
+def registered(
+    make: Callable[[], object], config: Mapping[str, str], secrets: list[str]
+) -> dict[str, Registered]:
+    """The resources that are made with these settings, some of which are secrets."""
+    set_all_config({**config}, secrets)
     monitor = _Monitor()
     mocks.set_mocks(_Mocks(), project="project", stack="production", monitor=monitor)
 
+    def made() -> None:
+        make()
+
     async def run() -> None:
-        await run_pulumi_func(lambda: program(folder))
+        await run_pulumi_func(made)
 
     pulumi.runtime.sync_await._sync_await(run())
     return monitor.graph

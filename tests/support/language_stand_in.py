@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import runpy
 import sys
+import time
 from concurrent import futures
 from typing import Any
 
@@ -47,7 +48,9 @@ def serve() -> None:
     sys.stdout.write(f"{server.add_insecure_port('127.0.0.1:0')}\n")
     sys.stdout.flush()
     server.start()
-    server.wait_for_termination()
+    parent = os.getppid()
+    while os.getppid() == parent:
+        time.sleep(1)
 
 
 if __name__ == "__main__":

@@ -71,15 +71,19 @@ class Pair:
         *changes: tuple[str, str],
         hosts: tuple[str, ...] = ("alpha", "beta"),
         broken: str = "",
+        drain: str = "",
     ) -> None:
         """Compile the fleet with these changes and hosts, and write the stack's settings.
 
         A change is a host and how nice its service is. On the broken host it ends at once.
+        `drain` is what all hosts do before they go.
         """
         told = yaml.safe_load(FLEET)
         told["hosts"] = {name: json.loads(json.dumps(told["hosts"][name])) for name in hosts}
         for host, nice in changes:
             told["hosts"][host]["containers"]["web"]["units"]["pages"]["settings"]["Nice"] = nice
+        for host in told["hosts"].values():
+            host["drain"] = ["sh", "-c", drain] if drain else host["drain"]
         if broken:
             failing = ["sh", "-c", "echo no pages here >&2; exit 3"]
             told["hosts"][broken]["containers"]["web"]["units"]["pages"]["exec_start"] = failing
@@ -119,9 +123,11 @@ class Pair:
             text=True,
         )
 
-    def run(self, operation: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, operation: str, *arguments: str, stack: str = "test"
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [HOLO, "deploy", operation, "test", "--project", self.folder, *arguments],
+            [HOLO, "deploy", operation, stack, "--project", self.folder, *arguments],
             env=self.environment,
             capture_output=True,
             text=True,
@@ -171,13 +177,15 @@ def prepare(folder: Path, ssh_config: Path | None = None) -> dict[str, str]:
         program = stand_ins / name
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m tests.support.{module} "$@"\n')
         program.chmod(0o755)
-    (folder / "state").mkdir()
+    for name in ("state", "tmp"):
+        (folder / name).mkdir()
     (folder / "Pulumi.yaml").write_text("name: holo\nruntime: python\n")
     shutil.copy(ROOT / "pulumi" / "__main__.py", folder)
     if ssh_config:
         shutil.copy(ssh_config, folder / "ssh_config")
     return {
         "HOME": str(folder),
+        "TMPDIR": str(folder / "tmp"),  # where logs of events are kept
         "PATH": f"{HOLO.parent}:{stand_ins}:{engine()}:{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
         "PULUMI_HOME": str(folder / "home"),
