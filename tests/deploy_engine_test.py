@@ -21,6 +21,7 @@ from tests.support.lab import wait
 from tests.support.server import NEEDS, Server, server
 from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, pair
 from tests.support.watching import Watched, watch_processes
+from vmtests.places import NspawnMachine
 
 pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
 
@@ -134,13 +135,23 @@ def test_pulumi_itself_runs_the_same_program(stack: Pair, told: list[str]) -> No
     assert nice(stack.servers["beta"]) == "3"
 
 
-def test_a_secret_that_is_another_is_put_there_and_nothing_else(
-    stack: Pair, told: list[str]
-) -> None:
+def test_a_secret_that_is_another_is_put_there_and_read_anew(stack: Pair, told: list[str]) -> None:
+    alpha, beta = (one.machine for one in stack.servers.values())
+    read = "cat /proc/$(pgrep -nf '[b]usybox httpd')/root/run/credentials/pages.service/nats"
+    assert alpha.succeed(["sh", "-c", read]) == SECRETS["natsKey"]
+    since = started(beta)
     stack.set_secret("natsKey", ANOTHER)
     told.append(stack.deploy("up", "--target", "alpha"))
     assert stack.commands() == ["update alpha.credentials:/etc/keys/nats.nk"]
-    assert stack.servers["alpha"].machine.succeed(["cat", PLACES["natsKey"]]) == ANOTHER
+    assert alpha.succeed(["cat", PLACES["natsKey"]]) == ANOTHER
+    wait(lambda: alpha.execute(["sh", "-c", read]).stdout.decode() == ANOTHER)
+    assert started(beta) == since
+
+
+def started(machine: NspawnMachine) -> str:
+    """When its container was started."""
+    show = ["show", "--property=ActiveEnterTimestampMonotonic", "--value"]
+    return machine.systemctl(*show, "container@web.service")
 
 
 def test_drift_is_told_of_each_host(stack: Pair, told: list[str]) -> None:

@@ -255,12 +255,17 @@ def of(make: Callable[[], object]) -> Graph:
 
 
 def test_credentials_alone() -> None:
-    made = of(lambda: Credentials("keys", CredentialsArgs(WAY, {"/a/b": "secret", "/c": "other"})))
+    files = {"/a/b": "secret", "/c": "other"}
+    args = CredentialsArgs(WAY, files, {"/a/b": ["web.service"]})
+    made = of(lambda: Credentials("keys", args))
     assert set(made) == {"keys", "keys:/a/b", "keys:/c"}
     file = made["keys:/a/b"]
     assert file.is_secret("stdin")
     assert file.text("stdin") == "secretEND."
     assert file.text("create").startswith("holo at --ssh-config ssh_config --host-key ")
+    assert file.text("create").endswith(" put /a/b")
+    assert file.text("update").endswith(" put /a/b web.service")
+    assert made["keys:/c"].text("update") == made["keys:/c"].text("create")
     assert file.text("delete").endswith("ssh://there -- rm -f /a/b /a/b.new")
     assert made["keys"].outputs == {"paths": ["/a/b", "/c"]}
 

@@ -75,9 +75,10 @@ def command(  # noqa: PLR0913 - what a command may have, each by its name
     undo: Sequence[pulumi.Input[str]] | None = None,
     stdin: pulumi.Input[str] | None = None,
     triggers: Sequence[pulumi.Input[str]] | None = None,
+    update: Sequence[pulumi.Input[str]] | None = None,
     again: bool = True,
 ) -> local.Command:
-    """`run` when it is new, and `again` when anything of it changes; `undo` when it goes.
+    """`run` when it is new, `again` (or `update`) when anything changes; `undo` when it goes.
 
     A command that is given `triggers` is updated by another of them, not replaced: an update that
     fails is tried again by the next, and `undo` of the old one does not run after the new one.
@@ -87,7 +88,7 @@ def command(  # noqa: PLR0913 - what a command may have, each by its name
         name,
         opts,
         create=doing,
-        update=doing if again else "true",
+        update=line(update) if update else doing if again else "true",
         delete=None if undo is None else line(undo),
         stdin=stdin,
         triggers=triggers,

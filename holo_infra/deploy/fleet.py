@@ -32,6 +32,8 @@ class HostArgs:
     """A command that runs on it before it is taken away."""
     credentials: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     """Absolute path on the host -> the secret."""
+    readers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Path of a secret -> the units that start anew when it is another."""
     install: bool = False
     """Whether NixOS is put there first, by nixos-anywhere, which formats the disks."""
     timeout: float = 120.0
@@ -73,7 +75,7 @@ class Host(pulumi.ComponentResource):
         if args.install:
             needs += [_install(name, fleet, way, below(self, opts, *needs))]
         if args.credentials:
-            told = CredentialsArgs(way, args.credentials)
+            told = CredentialsArgs(way, args.credentials, args.readers)
             needs += [Credentials(f"{name}.credentials", told, below(self, opts, *needs))]
         deployed = _deployment(name, args, fleet, way, below(self, opts, *needs))
         if args.drain:

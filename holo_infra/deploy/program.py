@@ -51,8 +51,8 @@ class CompiledHost(_Told):
     packages: list[str]
     """Debian's, that a machine which is made has to begin with."""
     drain: list[str]
-    secrets: list[str]
-    """Where its services look for them."""
+    secrets: dict[str, list[str]]
+    """Where its services look for them, and which units of the host read them."""
 
 
 class Compiled(_Told):
@@ -125,6 +125,7 @@ def _program(folder: Path) -> None:
             content=_content(folder / out, host),
             drain=host.drain,
             credentials=_secrets(told[name].credentials, config),
+            readers=host.secrets,
             install=_install(name, host, told[name]),
             timeout=told[name].timeout,
         )

@@ -29,6 +29,8 @@ _CONNECT = 15
 """Seconds for a connection to come about."""
 _ALIAS = "holo-machine"
 """The name under which a given host key is known."""
+_LONGEST = 69
+"""Characters of a folder below which sockets can be: their paths have 107."""
 _LOST = 255
 """ssh's own status where it has no connection, or has lost it."""
 
@@ -62,7 +64,7 @@ class SshMachine:
             "BatchMode": "yes",
             "ConnectTimeout": str(_CONNECT),
             "ControlMaster": "auto",
-            "ControlPath": f"{self._sockets}/s",  # short: a socket's path has 107 characters
+            "ControlPath": f"{self._sockets}/s",
             "ControlPersist": "60",
             # A connection that is dead is told after 45 s, also by the commands on it.
             "ServerAliveInterval": "15",
@@ -163,7 +165,10 @@ class SshMachine:
 
 def _folder() -> Path:
     """A folder of this process's own for ssh's sockets; those of processes that are gone go."""
-    ours = Path(tempfile.gettempdir()) / f"holo-ssh-{os.getuid()}"
+    name = f"holo-ssh-{os.getuid()}"
+    ours = Path(tempfile.gettempdir(), name)
+    if len(str(ours)) > _LONGEST:
+        ours = Path("/tmp", name)  # noqa: S108 - where it is ours alone is looked at below
     ours.mkdir(mode=0o700, exist_ok=True)
     about = ours.lstat()
     if not stat.S_ISDIR(about.st_mode) or about.st_uid != os.getuid() or about.st_mode & 0o077:

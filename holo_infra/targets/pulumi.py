@@ -8,9 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from holo_infra.lower import LoweredFleet, LoweredHost
+from holo_infra.services.containers import container_unit
 from holo_infra.targets import Files
 from holo_infra.targets.content import digest, nixos_content
 from holo_infra.targets.nixos import FlakeInputs
+from nixgen.unitfile import parse
 
 STACK = "pulumi.json"
 """The file's path in the output folder."""
@@ -35,6 +37,7 @@ def pulumi(
     hosts = {
         name: _host(
             host,
+            bundles[name],
             digest(bundles[name])
             if host.model.platform == "systemd"
             else nixos_content(fleet, name, files, inputs),
@@ -46,11 +49,11 @@ def pulumi(
     return {STACK: json.dumps(told, indent=2, ensure_ascii=False) + "\n"}
 
 
-def _host(host: LoweredHost, content: str, packages: Sequence[str]) -> dict[str, Any]:
+def _host(
+    host: LoweredHost, bundle: Files, content: str, packages: Sequence[str]
+) -> dict[str, Any]:
     model = host.model
-    secrets = {path for one in model.containers.values() for path in one.secrets.values()}
-    for _, service in model.services.present():
-        secrets |= {path for path in service.secret_files.values() if path.startswith("/")}
+    secrets = {path: sorted(users) for path, users in sorted(_secrets(host, bundle).items())}
     return {
         "platform": model.platform,
         "provider": model.provider,
@@ -58,5 +61,21 @@ def _host(host: LoweredHost, content: str, packages: Sequence[str]) -> dict[str,
         "imports": model.imports,
         "packages": list(packages),
         "drain": model.drain,
-        "secrets": sorted(secrets),
+        "secrets": secrets,
     }
+
+
+def _secrets(host: LoweredHost, bundle: Files) -> dict[str, set[str]]:
+    """Files with secrets, and the units of the host that read them when they start."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for name, container in host.model.containers.items():
+        for path in container.secrets.values():
+            found[path].add(container_unit(name))
+    for path, text in bundle.items():
+        folder, _, unit = path.rpartition("/")
+        if folder.endswith("/host") and isinstance(text, str) and unit.endswith(".service"):
+            for line in parse(text).get("Service", {}).get("LoadCredential", []):
+                _, _, file = line.partition(":")
+                if file.startswith("/"):
+                    found[file].add(unit)
+    return found

@@ -84,6 +84,10 @@ class Pair:
             told["hosts"][host]["containers"]["web"]["units"]["pages"]["settings"]["Nice"] = nice
         for host in told["hosts"].values():
             host["drain"] = ["sh", "-c", drain] if drain else host["drain"]
+        if "alpha" in hosts:
+            web = told["hosts"]["alpha"]["containers"]["web"]
+            web["secrets"] = {"nats": PLACES["natsKey"]}
+            web["units"]["pages"]["secrets"] = ["nats"]
         if broken:
             failing = ["sh", "-c", "echo no pages here >&2; exit 3"]
             told["hosts"][broken]["containers"]["web"]["units"]["pages"]["exec_start"] = failing
