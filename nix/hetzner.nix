@@ -1,15 +1,38 @@
 # What NixOS must know of a server of Hetzner Cloud: its disk, which nixos-anywhere formats so when it
 # installs, and how it boots - servers with Intel and AMD from a BIOS, those with ARM from UEFI. The
-# options are disko's.
-{ lib, ... }:
+# options are disko's. Who may log in, the host's own module says: keys that are known to Hetzner
+# reach the first system only.
 {
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (pkgs.stdenv.hostPlatform) isx86_64;
+  isAdmin = name: user: name == "root" || lib.elem "wheel" user.extraGroups;
+  keys = user: user.openssh.authorizedKeys;
+  hasKey = user: (keys user).keys != [ ] || (keys user).keyFiles != [ ];
+  admins = lib.attrValues (lib.filterAttrs isAdmin config.users.users);
+in
+{
+  assertions = [
+    {
+      assertion = lib.any hasKey admins;
+      message =
+        "hetzner: nobody could log in: set users.users.root.openssh.authorizedKeys.keys in a module"
+        + " that Host.imports names";
+    }
+  ];
+
   boot.initrd.availableKernelModules = [
     "sd_mod"
     "virtio_pci"
     "virtio_scsi"
   ];
-  # disko names the disk.
   boot.loader.grub = {
+    # disko names the disk where GRUB stands on it for a BIOS.
+    devices = lib.mkIf (!isx86_64) [ "nodev" ];
     efiInstallAsRemovable = true;
     efiSupport = true;
   };
@@ -22,7 +45,7 @@
     content = {
       type = "gpt";
       partitions = {
-        bios = {
+        bios = lib.mkIf isx86_64 {
           size = "1M";
           type = "EF02"; # where GRUB stands, without UEFI
         };

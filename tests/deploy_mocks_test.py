@@ -106,7 +106,7 @@ def test_a_server_begins_with_the_host_key_that_is_verified(folders: dict[str, P
 def test_a_server_that_is_made_anew_is_installed_anew(folders: dict[str, Path]) -> None:
     """Where NixOS is, the command does nothing: tests/switch_test.py."""
     install = graph(folders["hetzner"], SETTINGS, SECRETS)["core.install"]
-    assert re.match("holo switch fleet.yaml core .* --install$", install.text("create"))
+    assert re.match("holo switch fleet.yaml core .* --install --timeout 600$", install.text("create"))
     assert install.text("update") == install.text("create")
     assert "delete" not in install.inputs
 
@@ -284,7 +284,7 @@ def test_a_nixos_deployment_alone() -> None:
     made = of(lambda: NixosDeployment("nixos", args))
     switch = made["nixos.switch"].text("create")
     assert switch.startswith("holo switch fleet.yaml core --flake out --to ssh://there ")
-    assert " --timeout 9" in switch
+    assert switch.endswith(" --patience 138 --timeout 9")
     assert made["nixos"].outputs == {"content": "digest"}
 
 

@@ -117,7 +117,8 @@ def test_a_host_that_is_made_has_what_machines_of_its_provider_need(
     fleet, out = tmp_path / "fleet.yaml", tmp_path / "out"
     fleet.write_text(PROVIDERS)
     assert main(["compile", str(fleet), "--out", str(out)]) == 0
-    (out / "mine.nix").write_text('{ time.timeZone = "Europe/Paris"; }\n')
+    key = 'users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA" ];'
+    (out / "mine.nix").write_text(f'{{ time.timeZone = "Europe/Paris"; {key} }}\n')
     overrides = fleets.inputs(nixpkgs, tmp_path)
     core, edge = (
         Path(fleets.toplevel(nix, out, host, overrides)).read_text() for host in ("core", "edge")

@@ -37,6 +37,9 @@ def test_there_is_a_module_for_each_file_and_one_of_all(
     assert set(found) == {*files, "hetzner"}
 
 
+LOGIN = 'users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA" ];'
+
+
 def test_a_server_of_hetzner_cloud_boots_from_its_disk(
     nix: Nix, overrides: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -44,26 +47,65 @@ def test_a_server_of_hetzner_cloud_boots_from_its_disk(
         nix,
         overrides,
         tmp_path,
-        """
+        f"""
         let
           inherit (flake) nixosModules;
-          server = forced { imports = [ nixosModules.default nixosModules.hetzner ]; };
+          server = system: forced {{
+            imports = [ nixosModules.default nixosModules.hetzner ];
+            nixpkgs.hostPlatform = lib.mkForce system;
+            {LOGIN}
+          }};
+          told = system: let made = server system; in {{
+            inherit (made.boot.loader.grub) devices efiInstallAsRemovable efiSupport;
+            mounted = lib.mapAttrs (_: of: of.fsType) made.fileSystems;
+            partitions = lib.attrNames made.disko.devices.disk.main.content.partitions;
+            sshd = made.services.openssh.enable;
+          }};
         in
-        {
-          inherit (server.boot.loader.grub) devices efiSupport;
-          mounted = lib.mapAttrs (_: of: of.fsType) server.fileSystems;
-          sshd = server.services.openssh.enable;
+        {{
+          amd = told "x86_64-linux";
+          arm = told "aarch64-linux";
           others = (forced nixosModules.default).fileSystems;
-        }
+        }}
         """,
     )
-    assert made == {
-        "devices": ["/dev/sda"],
+    same = {
+        "efiInstallAsRemovable": True,
         "efiSupport": True,
         "mounted": {"/": "ext4", "/boot": "vfat"},
         "sshd": True,
+    }
+    assert made == {
+        "amd": {**same, "devices": ["/dev/sda"], "partitions": ["bios", "efi", "root"]},
+        "arm": {**same, "devices": ["nodev"], "partitions": ["efi", "root"]},
         "others": {},
     }
+
+
+@pytest.mark.parametrize(
+    ("module", "is_reached"),
+    [
+        ("", False),
+        (LOGIN, True),
+        (LOGIN.replace("keys = [ ", "keyFiles = [ ").replace("ssh-ed25519 AAAA", "/key"), True),
+        (LOGIN.replace("root", "me") + "users.users.me.isNormalUser = true;", False),
+        (
+            LOGIN.replace("root", "me")
+            + 'users.users.me = { isNormalUser = true; extraGroups = [ "wheel" ]; };',
+            True,
+        ),
+    ],
+)
+def test_a_server_of_hetzner_cloud_that_nobody_could_log_into_is_refused(
+    nix: Nix, overrides: dict[str, Path], tmp_path: Path, module: str, *, is_reached: bool
+) -> None:
+    server = f"(forced {{ imports = [ flake.nixosModules.hetzner ]; {module} }}).networking.useDHCP"
+    if is_reached:
+        assert ask(nix, overrides, tmp_path, server) is True
+        return
+    told = "nobody could log in: set users.users.root.openssh.authorizedKeys.keys"
+    with pytest.raises(NixError, match=told):
+        ask(nix, overrides, tmp_path, server)
 
 
 def test_each_system_has_exactly_these_outputs(

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.needs("nix")
 
 COUNT = 300
 WEB = Unit(exec_start=["busybox", "httpd"])
+LOGIN = '{ users.users.root.openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA" ]; }\n'
+"""A module of the user's: of a server that is made, it says who may log in."""
 STUB = "hello"
 """The stand-in's package that takes the place of every class's system."""
 
@@ -55,7 +57,7 @@ def compiled(lowered: LoweredFleet, out: Path) -> None:
     write(nixos(lowered, FlakeInputs()), out)
     for path in (path for host in lowered.hosts.values() for path in host.model.imports):
         (out / path).parent.mkdir(parents=True, exist_ok=True)
-        (out / path).write_text("{ }\n")
+        (out / path).write_text(LOGIN)
 
 
 def host_in_nix(path: Path, *, platform: str) -> str:

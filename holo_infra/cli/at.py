@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 
-from holo_infra.cli.apply import add_ssh, reached
+from holo_infra.cli.apply import add_ssh
 from holo_infra.cli.arguments import seconds
 from holo_infra.runtime.failure import Failure
+from holo_infra.runtime.reach import reached_within
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -38,18 +38,9 @@ def run(options: argparse.Namespace) -> int:
     if not command:
         raise Failure("no command is given", "write holo at ssh://… -- COMMAND")
     given = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
-    deadline = time.monotonic() + options.patience
-    while True:
-        begun = False
-        try:
-            with reached(options) as machine:
-                begun = True
-                done = machine.run(command, given, options.timeout)
-            break
-        except Failure:
-            if begun or time.monotonic() >= deadline:
-                raise
-            time.sleep(1)
+    way = (options.to, options.ssh_config, options.host_key)
+    with reached_within(*way, options.patience) as machine:
+        done = machine.run(command, given, options.timeout)
     sys.stdout.buffer.write(done.stdout)
     sys.stderr.buffer.write(done.stderr)
     return done.returncode

@@ -62,8 +62,7 @@ class UnitDeployment(Deployment):
         self, name: str, args: UnitDeploymentArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("holo:index:UnitDeployment", name, None, opts)
-        # Of a run whose engine was killed, a command may still be at work, or putting things back.
-        patience = [*args.way.to, "--patience", f"{2 * args.timeout + _STOPPING:g}"]
+        patience = [*args.way.to, "--patience", _patience(args.timeout)]
         # On its own, so that a host's units are taken off by no change of their deployment.
         removal = command(
             f"{name}.remove",
@@ -106,10 +105,19 @@ class NixosDeployment(Deployment):
     ) -> None:
         super().__init__("holo:index:NixosDeployment", name, None, opts)
         switch = ["holo", "switch", args.file, args.host, "--flake", args.flake, *args.way.to]
+        patience = ["--patience", _patience(args.timeout)]
         self._deploy(
             name,
             "switch",
-            [*switch, "--timeout", f"{args.timeout:g}"],
+            [*switch, *patience, "--timeout", f"{args.timeout:g}"],
             args.content,
             below(self, opts),
         )
+
+
+def _patience(timeout: float) -> str:
+    """Seconds to wait for others on a machine.
+
+    Of a run whose engine was killed, a command may still be at work, or putting things back.
+    """
+    return f"{2 * timeout + _STOPPING:g}"

@@ -19,6 +19,9 @@ from holo_infra.deploy.deployments import (
 )
 from holo_infra.deploy.places import Place, find
 
+_BOOT = "600"
+"""Seconds for a machine's first boot of NixOS."""
+
 
 @dataclass(frozen=True, slots=True)
 class HostArgs:
@@ -107,7 +110,7 @@ def _install(
 ) -> pulumi.Resource:
     """NixOS on a machine without; nothing where it is, so that a disk is formatted once."""
     words = ["holo", "switch", fleet.file, name, "--flake", fleet.out, *way.to, "--install"]
-    return command(f"{name}.install", opts, run=words)
+    return command(f"{name}.install", opts, run=[*words, "--timeout", _BOOT])
 
 
 class Fleet(pulumi.ComponentResource):

@@ -66,12 +66,13 @@ def apply(  # noqa: PLR0913 - the last two by name
     """
     check_machine(machine, bundle)
     with locked(machine, patience):
-        return _apply(machine, bundle, timeout, tell, keep_failed=keep_failed)
+        return apply_locked(machine, bundle, timeout, tell, keep_failed=keep_failed)
 
 
-def _apply(
-    machine: Machine, bundle: Bundle, timeout: float, tell: Tell, *, keep_failed: bool
+def apply_locked(
+    machine: Machine, bundle: Bundle, timeout: float, tell: Tell, *, keep_failed: bool = False
 ) -> Outcome:
+    """The same for who holds the machine's lock, and has checked that it has what is needed."""
     record = read_record(machine)
     _check_identity(machine, bundle, record)
     found = fetch(machine, {*record.files, *bundle.files})

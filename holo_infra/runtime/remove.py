@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from holo_infra.runtime.apply import Outcome, apply
+from holo_infra.runtime.apply import Outcome, apply_locked
 from holo_infra.runtime.bundle import Bundle
 from holo_infra.runtime.events import Tell, quiet
 from holo_infra.runtime.files import remove
-from holo_infra.runtime.lock import PATIENCE
+from holo_infra.runtime.lock import PATIENCE, locked
 from holo_infra.runtime.machine import Machine
 from holo_infra.runtime.record import RECORD, read_record
+from holo_infra.runtime.requirements import check_machine
 
 
 def remove_host(  # noqa: PLR0913 - what apply takes, and the host by both of its names
@@ -22,14 +23,16 @@ def remove_host(  # noqa: PLR0913 - what apply takes, and the host by both of it
 ) -> Outcome:
     """Stop a host's units and delete their files. Nothing is done where nothing is.
 
-    Raises Failure where another fleet's host is there.
+    An apply that is under way is waited for, `patience` seconds at most. Raises Failure where it
+    goes on, or another fleet's host is there.
     """
-    record = read_record(machine)
-    if not record.files and not record.containers and record.is_settled:
+    with locked(machine, patience):
+        record = read_record(machine)
         outcome = Outcome((), (), ())
-    else:
-        nothing = Bundle(fleet, host, {}, {})
-        outcome = apply(machine, nothing, timeout, tell, patience=patience)
-    if not outcome.troubles:
-        remove(machine, [RECORD])
-    return outcome
+        if record.files or record.containers or not record.is_settled:
+            nothing = Bundle(fleet, host, {}, {})
+            check_machine(machine, nothing)
+            outcome = apply_locked(machine, nothing, timeout, tell)
+        if not outcome.troubles:
+            remove(machine, [RECORD])
+        return outcome

@@ -86,7 +86,10 @@ let
         in
         function (builtins.intersectAttrs (lib.functionArgs function) pkgs // arguments);
 
-      stdenv.hostPlatform = { inherit system; };
+      stdenv.hostPlatform = {
+        inherit system;
+        isx86_64 = lib.hasPrefix "x86_64-" system;
+      };
 
       testers.runNixOSTest = import ./nixos/test.nix { inherit lib pkgs text; };
 

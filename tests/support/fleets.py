@@ -70,6 +70,8 @@ def host(rng: random.Random, address: str) -> Host:
             containers[name] = _changed(of, state=f"/srv/{name}{of.state}")
     return _changed(
         made,
+        # Of a server that is made, a module of the user's says who may log in.
+        provider=made.provider if made.imports else "existing",
         services=services(rng, made.services),
         address=address,
         networks=rng.choice([[], ["192.168.7.0/24", "10.200.0.0/16"]]),

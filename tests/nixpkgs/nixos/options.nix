@@ -103,6 +103,7 @@ let
         isSystemUser = bool false;
         linger = bool false;
         name = option word name;
+        openssh.authorizedKeys.keyFiles = listOf types.path;
         openssh.authorizedKeys.keys = listOf types.singleLineStr;
         packages = listOf types.package;
         shell = maybe (types.either types.package types.path);
@@ -228,5 +229,11 @@ in
   config = {
     assertions = lib.concatMap userAssertions (lib.attrValues config.users.users);
     networking.firewall.trustedInterfaces = lib.mkIf config.networking.firewall.enable [ "lo" ];
+    users.users.root = {
+      description = "System administrator";
+      group = "root";
+      home = "/root";
+      uid = 0;
+    };
   };
 }
