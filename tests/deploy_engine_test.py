@@ -86,7 +86,8 @@ def deployed(host: str) -> list[str]:
 def test_a_preview_runs_no_command(stack: Pair, told: list[str]) -> None:
     told.append(stack.deploy("preview"))
     assert stack.commands() == []
-    assert "alpha  units.apply  to be created" in told[-1]
+    assert "alpha  units.apply  to be created\n" in told[-1]
+    assert told[-1].endswith("test: 16 resources to be created\n")
     for one in stack.servers.values():
         assert one.files() == one.files_before
 
@@ -104,8 +105,15 @@ def test_up_brings_both_hosts(stack: Pair, told: list[str]) -> None:
     ]
     of_alpha = [one for one in commands if "alpha" in one]
     assert of_alpha[-1] == "create alpha.units.apply"
-    for one in stack.servers.values():
+    for name, one in stack.servers.items():
         assert nice(one) == "1"
+        lines = [
+            f"{name}  units.apply  creating",
+            f"{name}  units.apply  created",
+            f"{name}  created",
+        ]
+        assert [line in told[-1] for line in lines] == [True] * 3
+    assert told[-1].endswith("test: 16 resources created\n")
     alpha = stack.servers["alpha"].machine
     for name, secret in SECRETS.items():
         assert alpha.succeed(["cat", PLACES[name]]) == secret

@@ -82,7 +82,10 @@ def run(options: argparse.Namespace) -> int:
         progress.line(f"{host}  {part}  {done}" if part else f"{host}  {done}")
 
     steps = stack.run(options.operation, Options(options.parallel, options.target), tell)
-    told = [f"{counted(number, 'resource')} to {kind}" for kind, number in sorted(steps.items())]
+    to_be = "to be " if options.operation == "preview" else ""
+    told = [
+        f"{counted(number, 'resource')} {to_be}{kind}" for kind, number in sorted(steps.items())
+    ]
     say(f"{options.stack}: {', '.join(told) or 'no change'}")
     return 0
 

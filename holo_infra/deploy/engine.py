@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import sysconfig
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from pulumi import automation
-from pulumi.automation.events import EngineEvent, OpType
+from pulumi.automation.events import DiagnosticEvent, EngineEvent, OpType, StepEventMetadata
 from yaml import YAMLError
 
 from holo_infra.deploy.program import program
@@ -24,19 +25,22 @@ Operation = Literal["preview", "up", "refresh", "destroy"]
 Tell = Callable[[str, str, str], None]
 """Told of each step: the host or the fleet, the part of it, what is done."""
 
-_DONE: Mapping[OpType, str] = {
-    OpType.CREATE: "created",
-    OpType.UPDATE: "updated",
-    OpType.DELETE: "deleted",
-    OpType.CREATE_REPLACEMENT: "created anew",
-    OpType.DELETE_REPLACED: "deleted, of old",
-    OpType.REPLACE: "replaced",
-    OpType.REFRESH: "refreshed",
+_WORDS: Mapping[OpType, tuple[str, str]] = {
+    OpType.CREATE: ("creating", "created"),
+    OpType.UPDATE: ("updating", "updated"),
+    OpType.DELETE: ("deleting", "deleted"),
+    OpType.CREATE_REPLACEMENT: ("creating anew", "created anew"),
+    OpType.DELETE_REPLACED: ("deleting the old one", "deleted, of old"),
+    OpType.REPLACE: ("replacing", "replaced"),
+    OpType.REFRESH: ("refreshing", "refreshed"),
 }
+"""What is done to a resource: while it is, and then."""
 
 
 _STACK = "pulumi:pulumi:Stack"
 """The resource that is the stack itself."""
+_OF_ENGINE = (_STACK, "pulumi:providers:")
+"""How the types of resources begin of which nobody is told."""
 
 
 _HOLDER = re.compile(r"file://\S+: created by .*@(?P<host>\S+) \(pid (?P<pid>[0-9]+)\) at ")
@@ -85,7 +89,7 @@ class Stack:
         self.name = name
 
     def run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
-        """Runs it; how many resources were created, updated and so on.
+        """Runs it; how many resources were `created`, `updated` and so on, or are to be.
 
         The lock that a killed run of this computer's has left is taken away, where it is a file.
         Raises Failure with what the engine says was wrong.
@@ -99,25 +103,23 @@ class Stack:
         return self._run(operation, options, tell)
 
     def _run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
-        errors: list[str] = []
-        steps: dict[str, int] = {}
-
-        def event(one: EngineEvent) -> None:
-            _event(one, tell, errors, steps)
-
+        events = _Events(tell, is_preview=operation == "preview")
         targets = _targets(operation, options.hosts)
         try:
             match operation:
                 case "preview":
                     self._stack.preview(
-                        parallel=options.parallel, target=targets, on_event=event, color="never"
+                        parallel=options.parallel,
+                        target=targets,
+                        on_event=events.hear,
+                        color="never",
                     )
                 case "up":
                     self._stack.up(
                         parallel=options.parallel,
                         continue_on_error=True,
                         target=targets,
-                        on_event=event,
+                        on_event=events.hear,
                         color="never",
                         show_secrets=False,
                     )
@@ -125,7 +127,7 @@ class Stack:
                     self._stack.refresh(
                         parallel=options.parallel,
                         target=targets,
-                        on_event=event,
+                        on_event=events.hear,
                         color="never",
                         show_secrets=False,
                         clear_pending_creates=True,
@@ -136,7 +138,7 @@ class Stack:
                         continue_on_error=True,
                         target=targets,
                         target_dependents=bool(targets) or None,
-                        on_event=event,
+                        on_event=events.hear,
                         color="never",
                         show_secrets=False,
                         run_program=False,
@@ -144,8 +146,8 @@ class Stack:
         except automation.ConcurrentUpdateError as error:
             raise _Locked(self.name, str(error)) from None
         except automation.CommandError as error:
-            raise Failure("\n".join(dict.fromkeys(errors)) or _reason(str(error))) from None
-        return steps
+            raise Failure("\n".join(dict.fromkeys(events.errors)) or _reason(str(error))) from None
+        return dict(events.steps)
 
     def settings(self) -> dict[str, str]:
         """The stack's settings that are no secrets: name without `holo:` -> text, or JSON.
@@ -221,24 +223,42 @@ def _is_pulumi(pid: str) -> bool:
         return False
 
 
-def _event(one: EngineEvent, tell: Tell, errors: list[str], steps: dict[str, int]) -> None:
-    if one.res_outputs_event is not None:
-        step = one.res_outputs_event.metadata
-        if step.op in _DONE and step.type != _STACK:
-            tell(*_names(step.urn), _DONE[step.op])
-    elif one.res_op_failed_event is not None:
-        tell(*_names(one.res_op_failed_event.metadata.urn), "failed")
-    elif one.resource_pre_event is not None:
-        step = one.resource_pre_event.metadata
-        if step.op in _DONE and step.type != _STACK:
-            steps[step.op.value] = steps.get(step.op.value, 0) + 1
-            tell(*_names(step.urn), f"to be {_DONE[step.op]}")
-    elif one.diagnostic_event is not None and one.diagnostic_event.severity == "error":
-        urn = one.diagnostic_event.urn or ""
-        message = one.diagnostic_event.message.strip()
+class _Events:
+    """What the engine tells while it runs."""
+
+    def __init__(self, tell: Tell, *, is_preview: bool) -> None:
+        self.errors: list[str] = []
+        self.steps: Counter[str] = Counter()
+        self._tell = tell
+        self._is_preview = is_preview
+
+    def hear(self, one: EngineEvent) -> None:
+        """One event, in the order of their coming."""
+        if one.resource_pre_event is not None:
+            self._step(one.resource_pre_event.metadata, is_begun=True)
+        elif one.res_outputs_event is not None:
+            self._step(one.res_outputs_event.metadata, is_begun=False)
+        elif one.res_op_failed_event is not None:
+            self._tell(*_names(one.res_op_failed_event.metadata.urn), "failed")
+        elif one.diagnostic_event is not None and one.diagnostic_event.severity == "error":
+            self._error(one.diagnostic_event)
+
+    def _step(self, step: StepEventMetadata, *, is_begun: bool) -> None:
+        if step.op not in _WORDS or step.type.startswith(_OF_ENGINE):
+            return
+        doing, done = _WORDS[step.op]
+        if is_begun == self._is_preview:
+            self.steps[done] += 1
+            self._tell(*_names(step.urn), f"to be {done}" if is_begun else done)
+        elif is_begun and not step.type.startswith("holo:"):
+            self._tell(*_names(step.urn), doing)
+
+    def _error(self, one: DiagnosticEvent) -> None:
+        message = one.message.strip()
         if not message.startswith(_AGAIN):
+            urn = one.urn or ""
             of_host = urn and _STACK not in urn.rpartition("$")[2]
-            errors.append(f"{_names(urn)[0]}: {message}" if of_host else message)
+            self.errors.append(f"{_names(urn)[0]}: {message}" if of_host else message)
 
 
 def _names(urn: str) -> tuple[str, str]:
