@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import builtins
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,10 @@ from holo_infra.scenarios import SCENARIOS
 from holo_infra.scenarios.__main__ import main
 from holo_infra.scenarios.printing import GLOBALS, print_script
 from tests.support import fleets
+from tests.support.driver import METHODS
 from tests.support.flake import SYSTEMS, ask, user_inputs
 from tests.support.nix import Nix, NixError
-from vmtests import Machine
+from vmtests import Machine, Nspawn
 
 PRINTED = fleets.ROOT / "nix" / "scenarios"
 OLD_NAMES = {
@@ -25,8 +25,10 @@ OLD_NAMES = {
 }
 README = {"holo-agent-integration-nixos", *(f"pkgs-{name}" for name in OLD_NAMES)}
 """What checks of machines are called there."""
-NOT_THE_DRIVERS = {"run", "container", "attach", "snapshot", "restore", "journal"}
-"""Methods that machines have here only."""
+MACHINES = {"hub", "host", "machine"}
+"""What scripts call a machine; `hosts` are several."""
+OF_THE_DRIVER = {name for name, there in METHODS.items() if isinstance(there, dict)} | {"name"}
+"""What a script may ask of a machine."""
 
 
 def test_the_committed_scenarios_are_those_that_are_printed(tmp_path: Path) -> None:
@@ -99,7 +101,7 @@ def test_a_check_runs_the_scenarios_script_on_its_hosts(
             assert node["vlans"] == [1]
             assert node["addresses"] == ([model.address] if model.address else [])
             assert set(scenario.packages) <= set(node["packages"])
-            assert {path.removeprefix("/etc/") for path in scenario.secrets} <= set(node["etc"])
+            assert {path.removeprefix("/etc/") for path in scenario.files} <= set(node["etc"])
             wanted = {f"container@{container}.service" for container in model.containers}
             assert wanted <= set(node["units"])
 
@@ -130,23 +132,27 @@ def test_a_script_names_only_what_the_driver_has(name: str) -> None:
     assert not any(isinstance(node, ast.ImportFrom) for node in ast.walk(tree))
     annotated = [node for node in ast.walk(tree) if getattr(node, "annotation", None)]
     assert not annotated
-    methods = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in {"hub", "host", "machine"}
-    }
-    methods |= {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Subscript)
-        and ast.unparse(node.value.value) == "hosts"
-    }
-    assert methods
-    assert methods <= {name for name, _ in inspect.getmembers(Machine)} | {"name"}
-    assert methods.isdisjoint(NOT_THE_DRIVERS)
+    assert asked_of_machines(tree)
+    assert asked_of_machines(tree) <= OF_THE_DRIVER
+
+
+def asked_of_machines(tree: ast.AST) -> set[str]:
+    found = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Attribute(value=ast.Name(id=of), attr=name) if of in MACHINES:
+                found.add(name)
+            case ast.Attribute(value=ast.Subscript(value=ast.Name(id="hosts")), attr=name):
+                found.add(name)
+    return found
+
+
+def test_what_only_machines_here_have_is_not_the_drivers() -> None:
+    public = {name for name in dir(Machine(Nspawn("any"))) if not name.startswith("_")}
+    ours = public - OF_THE_DRIVER
+    assert ours >= {"asserted", "journal", "lose", "release", "retry", "run", "slow", "snapshot"}
+    calls = "\n".join(f"host.{name}()\nhosts[-1].{name}()" for name in sorted(ours))
+    assert asked_of_machines(ast.parse(calls)) == ours
 
 
 @pytest.mark.needs("nix")

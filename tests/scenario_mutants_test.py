@@ -82,4 +82,4 @@ def test_a_mutant_is_found_by_the_step_that_is_for_it(
 
 def test_there_are_mutants_of_every_scenario() -> None:
     assert {scenario.name for scenario, _ in MUTANTS} == set(SCENARIOS)
-    assert len(CASES) >= 36
+    assert len(CASES) >= 96

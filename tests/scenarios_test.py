@@ -8,14 +8,19 @@ import pytest
 
 from holo_infra.scenarios import SCENARIOS, agent_integration, private_network
 from holo_infra.scenarios.machines import STAND_INS, machines_of
-from tests.support.scenarios import NEEDS, run_scenario
+from tests.support.scenarios import NEEDS, ask, run_scenario
+from vmtests.artefacts import CONSOLE, JOURNAL
+from vmtests.plugin import BootFleet
 
 pytestmark = pytest.mark.needs(*NEEDS, "haproxy")
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_a_scenario_holds_on_nspawn_machines(name: str, tmp_path: Path) -> None:
-    run_scenario(SCENARIOS[name], tmp_path)
+def test_a_scenario_holds_on_nspawn_machines(
+    name: str, fleet_machines: BootFleet, tmp_path: Path
+) -> None:
+    scenario = SCENARIOS[name]
+    ask(scenario, fleet_machines(machines_of(scenario), "nspawn"), tmp_path)
 
 
 ON_QEMU = {
@@ -27,7 +32,10 @@ ON_QEMU = {
 @pytest.mark.needs("qemu")
 @pytest.mark.parametrize("name", ON_QEMU)
 def test_a_scenario_holds_on_emulated_machines(name: str, tmp_path: Path) -> None:
-    run_scenario(ON_QEMU[name], tmp_path, backend="qemu", patience=300, answer=20)
+    run_scenario(ON_QEMU[name], tmp_path, kind="qemu", patience=300, answer=20)
+    for host in ON_QEMU[name].fleet.hosts:
+        for log in (CONSOLE, JOURNAL):
+            assert (tmp_path / host / log).stat().st_size > 0
 
 
 def test_units_that_run_a_stand_in_say_so() -> None:

@@ -112,23 +112,31 @@ def test_units_that_were_active_are_reached_and_those_asked_after_asserted_on(
     )
 
 
-def test_what_was_active_before_the_machine_was_off_counts(pytester: pytest.Pytester) -> None:
+REBOOTED = """a.reboot()
+            a.succeed("rm /etc/systemd/system/*.service; systemctl daemon-reload")"""
+WAITED_FOR = """a.succeed(
+                "systemd-run --on-active=3 --timer-property=AccuracySec=1ms systemctl poweroff"
+            )
+            a.wait_for_shutdown()"""
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["a.crash()", "a.shutdown()", REBOOTED, WAITED_FOR],
+    ids=["crash", "shutdown", "reboot", "powers itself off"],
+)
+def test_what_was_active_before_the_machine_was_off_counts(
+    pytester: pytest.Pytester, how: str
+) -> None:
     result, told = run(
         pytester,
-        """
-        import pytest
-        from conftest import FLEET
-
-        @pytest.mark.parametrize("how", ["crash", "shutdown", "reboot"])
-        def test_it(fleet_machines, how):
-            a = fleet_machines(FLEET)["a"]
+        f"""
+        def test_it(a):
             a.succeed("systemctl start asleep; systemctl stop asleep lasts")
-            getattr(a, how)()
-            if how == "reboot":
-                a.succeed("rm /etc/systemd/system/*.service; systemctl daemon-reload")
+            {how}
         """,
     )
-    result.assert_outcomes(passed=3)
+    result.assert_outcomes(passed=1)
     assert marks(told) == {"lasts": "R-", "once": "R-", "fails": "--", "asleep": "R-"}
 
 

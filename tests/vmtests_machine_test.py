@@ -52,12 +52,10 @@ def machine() -> Iterator[Machine]:
 
 
 def test_a_thousand_outputs_of_random_bytes_come_as_they_were_written(machine: Machine) -> None:
-    machine.connect()
     drawn = random.Random(6)
     for _ in range(1000):
         wanted = drawn.randbytes(drawn.choice([0, 1, 2, 7, 64, 511, 4096]))
-        done = machine.backend.run(["cat"], 30, wanted)
-        assert (done.returncode, done.stdout, done.stderr) == (0, wanted, b"")
+        assert machine.run("cat", stdin=wanted) == Result(0, wanted, b"")
 
 
 def test_every_exit_status_is_told_as_it_is(machine: Machine) -> None:
@@ -200,6 +198,39 @@ def test_a_unit_that_starts_later_is_waited_for(machine: Machine) -> None:
     assert "later.service" in machine.asserted
 
 
+def test_the_journal_is_that_of_a_unit_or_of_all(machine: Machine) -> None:
+    machine.succeed("systemd-run --unit=talks --wait sh -c 'echo one; echo two'")
+    machine.succeed("logger --tag=other three")
+    of_unit = machine.journal("talks").splitlines()
+    stamp = r"\[ *\d+\.\d{6}\] "
+    said = [line for line in of_unit if re.fullmatch(stamp + r"sh\[\d+\]: (one|two)", line)]
+    assert [line[-3:] for line in said] == ["one", "two"]
+    assert any(re.match(stamp + r"systemd\[1\]: Started talks\.service", line) for line in of_unit)
+    assert machine.journal("talks", lines=1).splitlines() == of_unit[-1:]
+    assert "talks.service" in machine.asserted
+    of_all = machine.journal().splitlines()
+    assert set(of_unit) < set(of_all)
+    assert any(re.fullmatch(stamp + r"other(\[\d+\])?: three", line) for line in of_all)
+
+
+def test_a_machine_has_subtests_and_retries_as_the_driver_has(
+    machine: Machine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[bool] = []
+
+    def third(last_try: bool) -> bool:  # noqa: FBT001 (the driver's)
+        asked.append(last_try)
+        return len(asked) == 3
+
+    with machine.subtest("counting"):
+        machine.retry(third, 30)
+    assert asked == [False, False, False]
+    assert "subtest: counting\n" in capsys.readouterr().out
+    with pytest.raises(RequestedAssertionFailed) as failed, machine.subtest("failing"):
+        machine.fail("true")
+    assert failed.value.__notes__[0].startswith("subtest: failing (")
+
+
 def test_the_console_is_one_of_pexpects(machine: Machine) -> None:
     machine.wait_for_unit("vmtests-console.service", timeout=20)
     console = machine.console
@@ -264,13 +295,30 @@ def test_folders_go_in_and_out_with_their_rights(tmp_path: Path) -> None:
 def test_console_and_journal_of_every_boot_are_kept(tmp_path: Path) -> None:
     log = tmp_path / "console.log"
     with Machine(Nspawn("kept", console_log=log), artefacts=tmp_path) as machine:
+        machine.succeed("mkdir /var/log/journal; journalctl --flush")  # which outlives a reboot
         machine.succeed("echo first-boot >/dev/console; logger -t me journal-of-the-first")
         machine.reboot()
         machine.succeed("echo second-boot >/dev/console; logger -t me journal-of-the-second")
+        machine.succeed("journalctl --boot=-1 | grep journal-of-the-first")
+        assert "journal-of-the-first" not in machine.journal()
     text = log.read_text()
     assert text.index("first-boot") < text.index("Rebooting") < text.index("second-boot")
     journal = (tmp_path / "journal.log").read_text()
     assert journal.index("journal-of-the-first") < journal.index("journal-of-the-second")
+    assert journal.count("journal-of-the-first") == journal.count("journal-of-the-second") == 1
+
+
+def test_the_journal_of_a_machine_that_powers_itself_off_is_kept_once(tmp_path: Path) -> None:
+    later = "systemd-run --on-active=3 --timer-property=AccuracySec=1ms"
+    with Machine(Nspawn("leaves"), artefacts=tmp_path) as machine:
+        machine.succeed(f"logger -t me of-the-first; {later} systemctl poweroff")
+        with pytest.raises(RequestedAssertionFailed, match=r"not off after 0\.1 s"):
+            machine.wait_for_shutdown(0.1)
+        machine.wait_for_shutdown(30)
+        machine.succeed("logger -t me of-the-second")
+    journal = (tmp_path / "journal.log").read_text()
+    assert journal.count("of-the-first") == journal.count("of-the-second") == 1
+    assert journal.index("of-the-first") < journal.index("of-the-second")
 
 
 HANGS = """\
@@ -289,6 +337,7 @@ def test_a_boot_that_hangs_is_told_in_time_with_the_consoles_last_lines() -> Non
     ):
         machine.succeed("true")
     assert time.monotonic() - start < 20
+    assert backend.console.closed
 
 
 def test_a_machine_whose_init_dies_is_told_with_its_console(tmp_path: Path) -> None:
@@ -319,6 +368,11 @@ def test_a_console_that_is_lost_while_it_is_waited_for_is_told_at_once() -> None
 def test_a_machine_that_has_no_snapshots_says_so(machine: Machine) -> None:
     with pytest.raises(MachineError, match="box: nspawn takes no snapshots"):
         machine.snapshot("one")
+
+
+def test_a_machine_that_has_no_slow_links_says_so(machine: Machine) -> None:
+    with pytest.raises(MachineError, match=r"box: nspawn makes no links slow \(300 ms\)"):
+        machine.slow(300)
 
 
 def test_cables_lose_packets_are_cut_and_come_back_after_a_reboot() -> None:

@@ -53,6 +53,17 @@ def _only(folder: Path) -> list[str]:
     return names
 
 
+def test_a_project_that_is_type_checked_sees_our_types(tmp_path: Path) -> None:
+    code = "import holo_infra.model, nixgen\nfrom vmtests import Machine\nMachine.nothing()\n"
+    (tmp_path / "it.py").write_text(code)
+    command = [sys.executable, "-m", "mypy", "--strict", "it.py"]
+    told = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True).stdout
+    assert told.splitlines() == [
+        'it.py:3: error: "type[Machine]" has no attribute "nothing"  [attr-defined]',
+        "Found 1 error in 1 file (checked 1 source file)",
+    ]
+
+
 def test_a_run_without_machines_loads_none_of_their_code(pytester: pytest.Pytester) -> None:
     result = run(
         pytester,
@@ -244,23 +255,37 @@ def left(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGKILL], ids=["interrupted", "killed"])
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["one process", "workers"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param((), id="one process"),
+        pytest.param(("-n2",), id="workers"),
+        pytest.param(
+            ("--vmtests-backend=qemu",),
+            id="qemu",
+            marks=pytest.mark.needs("qemu", "qemu-img", "mmdebstrap", "mke2fs", "modprobe", "cpio"),
+        ),
+    ],
+)
 def test_nothing_is_left_when_pytest_is_ended(
-    by: signal.Signals, workers: tuple[str, ...], tmp_path: Path
+    by: signal.Signals, options: tuple[str, ...], tmp_path: Path
 ) -> None:
     name = f"ended{os.getpid()}"
     (tmp_path / "test_it.py").write_text(
         f"def test_it(machines):\n"
         f"    a, b = machines('{name}-a', '{name}-b')\n"
+        f"    for each in (a, b):\n"
+        f"        each.succeed('echo seen-$(uname -n) >/dev/console')\n"
+        f"        each.wait_for_console_text('seen-{name}')\n"
         f"    open('up', 'w').close()\n"
         f"    a.succeed('sleep 100')\n"
     )
     command = [sys.executable, "-m", "pytest", "--vmtests-artefacts=kept", "--basetemp=tmp"]
     output = tmp_path / "output"
     with output.open("w") as out:
-        process = subprocess.Popen([*command, *workers], cwd=tmp_path, stdout=out, stderr=out)
+        process = subprocess.Popen([*command, *options], cwd=tmp_path, stdout=out, stderr=out)
     try:
-        wait(lambda: (tmp_path / "up").exists() or process.poll() is not None, 60)
+        wait(lambda: (tmp_path / "up").exists() or process.poll() is not None, 120)
         assert process.poll() is None, output.read_text()
         assert left(name), "the test would not notice what is left"
         process.send_signal(by)
@@ -270,7 +295,7 @@ def test_nothing_is_left_when_pytest_is_ended(
     wait(lambda: not left(name), 30)
     logs = list((tmp_path / "kept").glob(f"*/{name}-*/console.log"))
     assert len(logs) == 2
-    assert all("Reached target" in log.read_text() for log in logs)
-    if by == signal.SIGINT and not workers:
+    assert all(f"seen-{log.parent.name}" in log.read_text() for log in logs)
+    if by == signal.SIGINT and "-n2" not in options:
         assert "console of" not in output.read_text()
         assert len(list((tmp_path / "kept").glob(f"*/{name}-*/journal.log"))) == 2

@@ -45,6 +45,11 @@ def test_on_qemu_each_test_gets_the_same_machine_as_it_was_after_boot(
         def test_on_a_network(machines, vlan, number):
             a, b = machines("a", "b", enable=["web.service"], files=OF.kwargs["files"])
             assert b.succeed("curl -sf --max-time 20 http://a/number") == "0"
+            fastest = lambda: float(a.succeed("ping -q -c2 b").rpartition("= ")[2].split("/")[0])
+            a.slow(300)
+            assert fastest() >= 299
+            a.slow(0)
+            assert fastest() < 299
             a.block()
             b.fail("curl -sf --max-time 2 http://a/number")
             vlan.address("192.168.1.100/24")

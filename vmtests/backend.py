@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from vmtests.places import CommandTimeout, MachineError, Result
@@ -34,8 +36,10 @@ class Backend(ABC):
     connects_early: ClassVar[bool] = False
     """Whether `connect` may come before `start`: an interface is then there early in the boot."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, console_log: Path | None = None) -> None:
         self.name = name
+        self.console_log = console_log
+        """A file that what the console prints is added to as it comes."""
         self.is_blocked = False
         self.lost = 0  # packets of a hundred
         self.cables: list[tuple[Vlan, str, str | None]] = []
@@ -52,9 +56,20 @@ class Backend(ABC):
         """Whether it has been started and not been off since, be it still in its boot."""
 
     @property
+    def answers(self) -> bool:
+        """Whether a command would be run at once, as far as is known without asking."""
+        return self.is_on
+
+    @property
     def console_begin(self) -> int:
         """The character of the console's plain text at which that of the next start begins."""
         return 0
+
+    def log_to(self, log: Path | None) -> None:
+        """From now on, have another `console_log`, also for the run that is on."""
+        self.console_log = log
+        with suppress(MachineError):
+            self.console.log_to(log)
 
     @abstractmethod
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
@@ -117,6 +132,10 @@ class Backend(ABC):
         self.lost = percent
         for vlan, interface, _ in self.cables:
             vlan.lose(self.cable_end, interface, percent)
+
+    def slow(self, milliseconds: int) -> None:
+        """Let each packet that the machine sends leave so much later; 0: at once."""
+        raise MachineError(f"{self.name}: {self.kind} makes no links slow ({milliseconds} ms)")
 
     def unplug(self) -> None:
         """Take all cables away, but not the machine's interfaces, which a snapshot is without."""

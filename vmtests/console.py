@@ -50,13 +50,14 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
         self.child_fd = descriptor
         self.name = f"console {descriptor}"
         self.closed = False
-        self._file = log.open("ab", buffering=0) if log is not None else None
+        self._file: io.FileIO | None = None
         self._received = bytearray()
         self._plain = io.StringIO()
         self._unclear = ""  # the end of what was received, which may be half a code
         self._to_text = codecs.getincrementaldecoder("utf-8")("replace")
         self._read = 0  # by pexpect
         self._news = threading.Condition()
+        self.log_to(log)
         self._is_over = False
         # A descriptor that is closed wakes nobody who reads it, and its number is another's soon.
         self._awake, self._wake = os.pipe()
@@ -135,6 +136,13 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
         """Type a line, and Enter."""
         return self.send(text + "\n")
 
+    def log_to(self, log: Path | None) -> None:
+        """From now on, add what is printed to this file, or to none."""
+        with self._news:
+            if self._file is not None:
+                self._file.close()
+            self._file = None if log is None or self.closed else io.FileIO(log, "ab")
+
     def close(self) -> None:
         """Hang up; nothing if that is done."""
         if not self.closed:
@@ -145,8 +153,7 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
             for end in (descriptor, self._awake, self._wake):
                 with suppress(OSError):
                     os.close(end)
-            if self._file is not None:
-                self._file.close()
+            self.log_to(None)
 
     def _make_plain(self, data: bytes) -> None:
         text = self._unclear + self._to_text.decode(data, final=not data)
@@ -171,9 +178,9 @@ class Console(SpawnBase):  # type: ignore[type-arg] # generic in the stubs only
                 data = os.read(self.child_fd, _CHUNK) if is_heard else b""
             except OSError:  # EIO: nobody holds the other end of the pty any more
                 data = b""
-            if data and self._file is not None:
-                self._file.write(data)
             with self._news:
+                if data and self._file is not None:
+                    self._file.write(data)
                 self._received += data
                 self._make_plain(data)
                 self._is_over = not data

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from vmtests.artefacts import JOURNAL
 from vmtests.backend import BOOT_TIMEOUT, SHUTDOWN_TIMEOUT, Backend
 from vmtests.failure import RequestedAssertionFailed
 from vmtests.nested import Nested
 from vmtests.places import MachineError
 from vmtests.script import log
 
-_ASIDE = 20.0  # for what is asked besides
-_JOURNAL = ["journalctl", "--no-pager", "--quiet", "--output=short-monotonic", "--no-hostname"]
+KEEPING = 20.0  # for what is asked besides
+_JOURNAL = [
+    "journalctl",
+    "--boot",
+    "--no-pager",
+    "--quiet",
+    "--output=short-monotonic",
+    "--no-hostname",
+]
 
 
 class Life:
@@ -35,6 +44,8 @@ class Life:
         self._failure: BaseException | None = None
         self._lock = threading.RLock()
         self._seen = 0  # of the console, by wait_for_console_text
+        # The boot whose journal has been kept, and where in the file that begins.
+        self._kept: tuple[threading.Thread | None, int] = (None, 0)
 
     def __repr__(self) -> str:
         return f"<Machine {self.name!r} on {self.backend.kind}>"
@@ -89,7 +100,7 @@ class Life:
         """Power off in good order, and return when it is off; nothing if it is."""
         if self._boot is not None:
             self.connect()
-            self._keep_journal()
+            self._keep()
             with self.nested("shutting down"):
                 try:
                     self.backend.shutdown(timeout)
@@ -99,12 +110,18 @@ class Life:
             self._boot = None
 
     def wait_for_shutdown(self, timeout: float | None = None) -> None:
-        """Return when it is off, which something else brings about."""
+        """Return when it is off, which something else brings about.
+
+        Of its journal that is kept which it can tell when this is called.
+        """
         if self._boot is None:
             return
         self._await_boot()
+        start = time.monotonic()
+        self._keep(KEEPING if timeout is None else min(KEEPING, timeout))
+        left = None if timeout is None else max(0.0, timeout - (time.monotonic() - start))
         with self.nested("waiting for the machine to power off"):
-            if not self.backend.wait_for_shutdown(timeout):
+            if not self.backend.wait_for_shutdown(left):
                 raise RequestedAssertionFailed(f"{self.name}: not off after {timeout:g} s")
         self._boot = None
 
@@ -112,7 +129,7 @@ class Life:
         """Pull the plug, as a power failure does, be it in its boot; nothing if it is off."""
         boot = self._boot
         if boot is not None:
-            self._keep_journal()
+            self._keep()
             self.log("forced crash")
             was_booting = boot.is_alive()
             self.backend.crash()
@@ -124,7 +141,7 @@ class Life:
     def reboot(self) -> None:
         """Reboot in good order, in the background as `start` does."""
         self.connect()
-        self._keep_journal()
+        self._keep()
         self.log("reboot")
         self._in_background(lambda: self.backend.reboot(self.boot_timeout))
 
@@ -174,17 +191,24 @@ class Life:
                     self._boot = None  # the next start is a new one
             raise failure
 
-    def _keep_journal(self) -> None:
+    def _keep(self, timeout: float = KEEPING) -> None:
+        """Keep what is lost when it goes off: its journal. Nothing if it does not answer now."""
         folder = self.artefacts
-        if folder is not None and self.is_up() and not isinstance(self.backend, Nested):
+        if folder is not None and self._answers() and not isinstance(self.backend, Nested):
             with suppress(MachineError):
-                text = self._journal(None, None)
+                text = self._journal(None, None, timeout)
                 folder.mkdir(parents=True, exist_ok=True)
-                with (folder / "journal.log").open("a") as file:
+                with (folder / JOURNAL).open("a") as file:
+                    if self._kept[0] is not self._boot:
+                        self._kept = self._boot, file.tell()
+                    file.truncate(self._kept[1])  # what was kept earlier of the same boot
                     file.write(text)
 
-    def _journal(self, unit: str | None, lines: int | None) -> str:
+    def _answers(self) -> bool:
+        return self.is_up() and self.backend.answers
+
+    def _journal(self, unit: str | None, lines: int | None, timeout: float = KEEPING) -> str:
         chosen = [] if unit is None else [f"--unit={unit}"]
         chosen += [] if lines is None else [f"--lines={lines}"]
-        self.backend.run(["journalctl", "--sync"], _ASIDE)
-        return self.backend.run([*_JOURNAL, *chosen], _ASIDE).stdout.decode(errors="replace")
+        ask = ["sh", "-c", 'journalctl --sync; exec "$@"', "sh", *_JOURNAL, *chosen]
+        return self.backend.run(ask, timeout).stdout.decode(errors="replace")

@@ -172,6 +172,14 @@ class Machine(Units):
         self.connect()
         self.backend.lose(percent)
 
+    def slow(self, milliseconds: int) -> None:
+        """Let each packet that it sends leave so much later; 0: at once.
+
+        It forgets that at a reboot. MachineError where the backend cannot: on qemu it can.
+        """
+        self.connect()
+        self.backend.slow(milliseconds)
+
     def container(self, name: str) -> Machine:
         """A container that systemd-nspawn runs inside as a machine of that name.
 

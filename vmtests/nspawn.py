@@ -47,9 +47,8 @@ class Nspawn(Backend):
         tree: Path | None = None,
         console_log: Path | None = None,
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, console_log)
         self._console: Console | None = None
-        self._console_log = console_log
         self._starting = threading.Lock()
         self._terminal = ""  # the path of the machine's end of the console
         self.place = NspawnMachine(
@@ -72,7 +71,7 @@ class Nspawn(Backend):
         ours, theirs = os.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, _SIZE)
         self._hang_up()
-        self._console = Console(ours, self._console_log)
+        self._console = Console(ours, self.console_log)
         self._boot(theirs, timeout)
 
     def run(self, argv: Sequence[str], timeout: float | None, stdin: bytes = b"") -> Result:
@@ -154,9 +153,12 @@ class Nspawn(Backend):
         try:
             with self._starting:
                 self.place.start(timeout, self._plug_in)
-        except MachineError as error:
+        except BaseException as error:
             self.place.kill()
-            raise MachineError(f"{error}\n{self.console.last_lines()}") from None
+            self._hang_up()
+            if isinstance(error, MachineError):
+                raise MachineError(f"{error}\n{self.console.last_lines()}") from None
+            raise
         finally:
             os.close(terminal)
 

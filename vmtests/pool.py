@@ -57,7 +57,8 @@ class Pool:
             if found is not None:
                 self._kept.remove(found)
         machine = found.machine if found else Machine(backend_for(name, configuration))
-        return Lent(self, key, machine, configuration, log, has_snapshot=found is not None)
+        machine.backend.log_to(log)
+        return Lent(self, key, machine, configuration, has_snapshot=found is not None)
 
     def take_back(self, key: _Key, machine: Machine) -> None:
         """Keep a machine, and end the one that nobody has wanted for the longest time."""
@@ -84,13 +85,12 @@ class Lent(Backend):
     and its snapshot may not fit any more, and it is ended.
     """
 
-    def __init__(  # noqa: PLR0913 (only a pool makes them)
+    def __init__(
         self,
         pool: Pool,
         key: _Key,
         machine: Machine,
         configuration: Configuration,
-        log: Path,
         *,
         has_snapshot: bool,
     ) -> None:
@@ -104,14 +104,12 @@ class Lent(Backend):
         self._key = key
         self._machine = machine
         self._configuration = configuration
-        self._log = log
         self._has_snapshot = has_snapshot
         self._starts = 0
         self._was_off = self._is_booted = False
         self._taken: set[str] = set()
         # Of the test, on the console.
         console = machine.backend.console if has_snapshot else None
-        self._begin = len(console.text) if console else 0
         self._begin_plain = len(console.plain()) if console else 0
 
     @property
@@ -130,16 +128,25 @@ class Lent(Backend):
         return self._starts > 0 and self.inner.is_on
 
     @property
+    def answers(self) -> bool:
+        """As Backend's."""
+        return self.is_on and self.inner.answers
+
+    @property
     def console_begin(self) -> int:
         """What earlier tests' machine has printed is before it."""
         return self._begin_plain
+
+    def log_to(self, log: Path | None) -> None:
+        """As Backend's."""
+        self.inner.log_to(log)
 
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Restore what it was after its first boot; boot it where there was none, or another."""
         self._starts += 1
         if self._starts > 1:
             self._was_off = True
-            self._begin = self._begin_plain = 0
+            self._begin_plain = 0
             self.inner.start(timeout)
             return
         if self._has_snapshot:
@@ -147,7 +154,7 @@ class Lent(Backend):
                 self.inner.restore(SNAPSHOT)
             except MachineError:  # it has died since
                 self._machine.crash()
-                self._begin = self._begin_plain = 0
+                self._begin_plain = 0
             else:
                 self._is_booted = True
                 return
@@ -181,10 +188,9 @@ class Lent(Backend):
 
     def crash(self) -> None:
         """As Backend's, or give it back."""
-        with suppress(MachineError):
-            self._log.write_text(self.console.text[self._begin :])
         if self.is_returned and self.can_snapshot and self._is_booted and not self._was_off:
             self._was_off = True  # for this test it is
+            self.log_to(None)
             try:
                 self.inner.unplug()
             except MachineError:
@@ -212,8 +218,12 @@ class Lent(Backend):
         """As Backend's."""
         self.inner.unblock()
 
+    def slow(self, milliseconds: int) -> None:
+        """As Backend's."""
+        self.inner.slow(milliseconds)
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 (whatever the other has)
-        """What only some backends have: `slow`, `place`."""
+        """What only some backends have: `place`."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self.inner, name)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from vmtests.backend import SHUTDOWN_TIMEOUT, Backend
+from vmtests.backend import Backend
+from vmtests.life import KEEPING
 from vmtests.machine import Machine
 from vmtests.nested import Nested
 from vmtests.places import MachineError
@@ -51,21 +52,6 @@ class Tracked(Machine):
             found[name] = set().union(self._named.get(name, ()), *inner)
         return found
 
-    def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> None:
-        """As Machine's."""
-        self._look()
-        super().shutdown(timeout)
-
-    def crash(self) -> None:
-        """As Machine's."""
-        self._look()
-        super().crash()
-
-    def reboot(self) -> None:
-        """As Machine's."""
-        self._look()
-        super().reboot()
-
     def restore(self, name: str) -> None:
         """As Machine's."""
         self._look()
@@ -87,9 +73,13 @@ class Tracked(Machine):
                 named = {unit for unit in units if _names(command, unit)}
                 self._named.setdefault(name, set()).update(named)
 
+    def _keep(self, timeout: float = KEEPING) -> None:
+        self._look()
+        super()._keep(timeout)
+
     def _look(self) -> None:
         """Ask what has been active, as far as the machine answers."""
-        if not self.units or not self.is_up():
+        if not self.units or not self._answers():
             return
         with suppress(MachineError, ValueError):
             self._look_at(self.backend, "")

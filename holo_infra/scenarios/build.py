@@ -135,5 +135,5 @@ def script(host: Machine) -> None:
 
 
 SCENARIO = Scenario(
-    name="extra-container-holochain-build", fleet=FLEET, script=script, secrets=SECRETS
+    name="extra-container-holochain-build", fleet=FLEET, script=script, files=SECRETS
 )

@@ -113,6 +113,6 @@ SCENARIO = Scenario(
     name="extra-container-holochain-error-detection",
     fleet=FLEET,
     script=script,
-    secrets=SECRETS | {SECOND: "a passphrase of holochain1\n"},
+    files=SECRETS | {SECOND: "a passphrase of holochain1\n"},
     packages=("socat",),
 )

@@ -47,7 +47,7 @@ def _data(scenario: Scenario, paths: list[str]) -> dict[str, Any]:
         "name": scenario.name,
         "also": list(scenario.also),
         "classes": {name: Raw(f"./classes/{name}.nix") for name in classes},
-        "etc": {path.removeprefix(_ETC): text for path, text in scenario.secrets.items()},
+        "etc": {path.removeprefix(_ETC): text for path, text in scenario.files.items()},
         "hosts": {
             name: {"module": Raw(f"./hosts/{name}.nix"), **_address(addresses.get(name))}
             for name in scenario.fleet.hosts

@@ -51,6 +51,4 @@ def script(host: Machine) -> None:
         gateway_asks_conductor(host, "holochain0")
 
 
-SCENARIO = Scenario(
-    name="extra-container-holochain-0-4", fleet=FLEET, script=script, secrets=SECRETS
-)
+SCENARIO = Scenario(name="extra-container-holochain-0-4", fleet=FLEET, script=script, files=SECRETS)

@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from holo_infra.model.fleet import Container, Fleet, Host
 from holo_infra.model.services import HostAgent, Services
-from holo_infra.scenarios.parts import PASSPHRASE, SECRETS, services
+from holo_infra.scenarios.parts import GATED, PASSPHRASE, SECRETS, services
 from holo_infra.scenarios.scenario import Scenario
 from holo_infra.scenarios.steps import (
     ANSWER,
     PATIENCE,
     agent_says_private,
+    before_first_start,
     conductor_config,
     inside,
     listening,
+    open_gate,
     open_websocket,
 )
 from vmtests.script import subtest
@@ -45,7 +47,11 @@ HEALTH = f"curl --silent --fail --max-time {ANSWER} http://127.0.0.1:8090/health
 
 def script(host: Machine) -> None:
     """From the boot of the host to a second start of the container."""
+    with subtest("before the container's first start its ports are closed"):
+        before_first_start(host, CONTAINER, [8000, 8090])
+
     with subtest("the container starts with the machine"):
+        open_gate(host)
         host.wait_for_unit(CONTAINER, timeout=PATIENCE)
 
     with subtest("conductor and gateway answer on the host's localhost"):
@@ -87,6 +93,6 @@ SCENARIO = Scenario(
     name="extra-container-holochain-integration-host-network",
     fleet=FLEET,
     script=script,
-    secrets=SECRETS,
+    files=SECRETS | GATED,
     also=("pkgs-extra-container-holochain-integration-host-network",),
 )

@@ -67,7 +67,7 @@ def machines_of(scenario: Scenario, change: Change | None = None) -> machines.Fl
         change(files)
     wired = wires(scenario.fleet)
     hosts = {
-        name: _host(bundle, {**files[name], **scenario.secrets}, *wired.get(name, (None, ())))
+        name: _host(bundle, {**files[name], **scenario.files}, *wired.get(name, (None, ())))
         for name, bundle in bundles.items()
     }
     return machines.Fleet(scenario.fleet.name, hosts)

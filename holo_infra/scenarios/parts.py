@@ -9,6 +9,16 @@ from holo_infra.model.services.versions import HolochainVersion
 PASSPHRASE = "/etc/holo-scenario/passphrase"  # noqa: S105 (a path)
 """On a host: a file for containers that are not to have a passphrase of their own."""
 SECRETS = {PASSPHRASE: "a passphrase of all\n"}
+GATE = "/run/holo-scenario-gate"
+GATED = {
+    "/etc/systemd/system.control/container@holochain0.service.d/gate.conf": (
+        f"[Unit]\nConditionPathExists={GATE}\n"
+    )
+}
+"""Keeps the boot from starting the container, until `steps.open_gate`.
+
+In this folder because NixOS's /etc/systemd/system cannot be added to: it is one link.
+"""
 ADMIN = 8000
 GATEWAY = 8090
 APPS = {"forum": "posts/get_all,posts/get"}

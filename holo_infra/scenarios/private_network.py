@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from holo_infra.model.fleet import Fleet, Host
 from holo_infra.model.services import HostAgent, Services
-from holo_infra.scenarios.parts import SECRETS, conductor
+from holo_infra.scenarios.parts import GATED, SECRETS, conductor
 from holo_infra.scenarios.scenario import Scenario
 from holo_infra.scenarios.steps import (
     ANSWER,
     PATIENCE,
     agent_says_private,
+    before_first_start,
     conductor_config,
     inside,
     is_ready,
     listening,
+    open_gate,
     open_websocket,
     shown,
 )
@@ -38,7 +40,11 @@ CONTAINER = "container@holochain0.service"
 
 def script(host: Machine) -> None:
     """From the boot of the host to a second start of the container."""
+    with subtest("before the container's first start its port is closed"):
+        before_first_start(host, CONTAINER, [8000])
+
     with subtest("the container starts with the machine"):
+        open_gate(host)
         host.wait_for_unit(CONTAINER, timeout=PATIENCE)
 
     with subtest("the conductor is ready"):
@@ -98,7 +104,7 @@ SCENARIO = Scenario(
     name="extra-container-holochain-integration-private-network",
     fleet=FLEET,
     script=script,
-    secrets=SECRETS,
+    files=SECRETS | GATED,
     packages=("socat",),
     also=("pkgs-extra-container-holochain-integration-private-network",),
 )

@@ -21,8 +21,9 @@ class Scenario:
     """A function on the machines of all hosts, in the fleet's order. It uses nothing but what test
     scripts of NixOS have as well."""
 
-    secrets: Mapping[str, str] = field(default_factory=dict)
-    """Files below /etc that every host has at boot, for what a fleet names and does not have."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files below /etc that every host has at boot, for what a fleet names and does not have,
+    and for what the script needs to be in the way of a boot."""
 
     packages: tuple[str, ...] = ()
     """Packages of nixpkgs whose programs the script runs, besides those of every NixOS."""

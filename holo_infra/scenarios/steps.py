@@ -9,6 +9,8 @@ import json
 import shlex
 from typing import TYPE_CHECKING, Any
 
+from holo_infra.scenarios.parts import GATE
+
 if TYPE_CHECKING:
     from vmtests import Machine
 
@@ -49,6 +51,26 @@ def in_container(container: str) -> str:
 def inside(host: Machine, container: str, command: str) -> str:
     """What a command prints that runs in a container, where it must succeed."""
     return host.succeed(f"{in_container(container)} {command}")
+
+
+def before_first_start(host: Machine, unit: str, ports: list[int]) -> None:
+    """See that the boot came to a unit, that the gate held it back, and that nobody answers."""
+    host.wait_for_unit("multi-user.target", timeout=PATIENCE)
+    state = shown(host, unit, "ActiveEnterTimestampMonotonic", "ConditionTimestampMonotonic")
+    assert state["ConditionTimestampMonotonic"] != "0", f"the boot did not come to start {unit}"
+    assert state["ActiveEnterTimestampMonotonic"] == "0", f"{unit} has been active"
+    state = shown(host, unit, "ActiveState", "ConditionResult")
+    assert state == {"ActiveState": "inactive", "ConditionResult": "no"}, state
+    for port in ports:
+        assert listening(host, port) == set(), f"{port}: somebody listens"
+        host.wait_for_closed_port(port, timeout=PATIENCE)
+    failed = host.succeed("systemctl --failed --no-legend").strip()
+    assert failed == "", failed
+
+
+def open_gate(host: Machine) -> None:
+    """Let start what the boot wants and the gate held back, and no more than that."""
+    host.succeed(f"touch {GATE}", "systemctl start --no-block multi-user.target")
 
 
 def conductor_config(host: Machine, container: str) -> dict[str, Any]:

@@ -68,5 +68,5 @@ def script(host: Machine) -> None:
 
 
 SCENARIO = Scenario(
-    name="extra-container-holochain-three-containers", fleet=FLEET, script=script, secrets=SECRETS
+    name="extra-container-holochain-three-containers", fleet=FLEET, script=script, files=SECRETS
 )

@@ -97,6 +97,6 @@ SCENARIO = Scenario(
     name="extra-container-holochain-two-containers",
     fleet=FLEET,
     script=script,
-    secrets=SECRETS,
+    files=SECRETS,
     packages=("socat",),
 )

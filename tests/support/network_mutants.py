@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from tests.support.mutant import (
     AGENT,
+    BOUND,
+    BOUND_TO_STATE,
     CONDUCTOR,
     CONFIG,
     CONTAINER,
@@ -13,12 +15,14 @@ from tests.support.mutant import (
     PROXY,
     READY,
     SOCKET,
+    STATE,
     UNITS,
     Mutant,
 )
 
 IP = 'ExecStart="/usr/bin/ip" '
-STARTS = "the container starts with the machine"
+UNBOUND = "somebody listens\nsubtest: before the container's first start its port is closed"
+STARTS = "the boot did not come to start container@holochain0.service"
 LOOPS = "Failed to start container@holochain0.service"
 """Told by a boot that does not end: systemd starts the container again and again."""
 READY_NOW = "the conductor is ready"
@@ -106,9 +110,8 @@ PRIVATE = {
         "NETWORK=false",
         "the agent is told that containers have networks of their own",
     ),
-    "a socket that outlives its container": Mutant(
-        SOCKET, "BindsTo=container@holochain0.service\n", "", STOPS
-    ),
+    "a socket that does not wait for its container": Mutant(SOCKET, BOUND, "", UNBOUND),
+    "a socket that outlives its container": Mutant(SOCKET, BOUND, BOUND_TO_STATE, STOPS),
     "a network that outlives its container": Mutant(
         NAMESPACE, "PartOf=container@holochain0.service\n", "", STOPS
     ),
@@ -119,7 +122,5 @@ PRIVATE = {
         "",
         RESTARTS,
     ),
-    "a state that nothing keeps": Mutant(
-        CONTAINER, ' "--bind=/var/lib/holo/state/holochain0:/var/lib"', "", KEEPS
-    ),
+    "a state that nothing keeps": Mutant(CONTAINER, STATE, "", KEEPS),
 }

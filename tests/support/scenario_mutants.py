@@ -8,20 +8,31 @@ from __future__ import annotations
 from holo_infra.scenarios import SCENARIOS, Scenario, agent_integration
 from tests.support.mutant import (
     AGENT,
+    BOUND,
+    BOUND_TO_STATE,
+    CONDUCTOR,
     CONFIG,
     CONTAINER,
     HOLO,
     INSIDE,
     NAMESPACE,
     READY,
+    STATE,
     UNITS,
     Mutant,
 )
-from tests.support.network_mutants import PRIVATE, STARTS
+from tests.support.network_mutants import KEEPS, PRIVATE, STARTS
 
 _PREFIX = "extra-container-holochain-"
 GATEWAY = f"{INSIDE}/units/hc-http-gw.service"
+GATEWAY_SOCKET = f"{UNITS}/socket-proxyd-holochain0-httpgw.socket"
 WITH_GATEWAY = {
+    "a socket that does not wait for its container": Mutant(
+        GATEWAY_SOCKET,
+        BOUND,
+        "",
+        "somebody listens\nsubtest: before the container's first start its ports are closed",
+    ),
     "a gateway on all addresses": Mutant(
         GATEWAY,
         "HC_GW_ADDRESS=127.0.0.1",
@@ -46,6 +57,22 @@ WITH_GATEWAY = {
         "/none",
         "gateway and conductor are ready",
     ),
+    "a socket that outlives its container": Mutant(
+        GATEWAY_SOCKET, BOUND, BOUND_TO_STATE, "stopping the container closes both ports"
+    ),
+    "a socket that starts with the machine only": Mutant(
+        f"{UNITS}/container@holochain0.service.wants/socket-proxyd-holochain0-httpgw.socket",
+        None,
+        "",
+        "after a restart gateway and conductor answer again",
+    ),
+    "a state that nothing keeps": Mutant(CONTAINER, STATE, "", KEEPS),
+    "a state in memory": Mutant(
+        CONTAINER,
+        STATE,
+        STATE.replace("/var/lib/holo/state/holochain0", "/run/lock"),
+        "state outlives a reboot of the host",
+    ),
 }
 SHARED = {
     "a container that nobody starts": Mutant(
@@ -66,6 +93,16 @@ SHARED = {
     "a gateway for everyone": Mutant(
         GATEWAY, "HC_GW_ADDRESS=127.0.0.1", "HC_GW_ADDRESS=0.0.0.0", "they listen on localhost only"
     ),
+    "a container that is not killed": Mutant(
+        CONTAINER, "KillMode=mixed", "KillMode=none", "stopping the container closes its ports"
+    ),
+    "a container that starts with the machine only": Mutant(
+        CONTAINER,
+        "[Unit]\n",
+        "[Unit]\nRefuseManualStart=true\n",
+        "after a restart they answer again",
+    ),
+    "a state that nothing keeps": Mutant(CONTAINER, STATE, "", KEEPS),
 }
 WAITS = "Starting socat-holochain0-httpgw.service"
 """Told by a boot that does not end: the outer half waits for the inner one."""
@@ -106,7 +143,26 @@ TWO = {
         "--bind=/var/lib/holo/state/holochain0:",
         "each container has an address and a state of its own",
     ),
+    "a container that stops with the other": Mutant(
+        CONTAINER,
+        "Description=Container holochain0\n",
+        "Description=Container holochain0\nPartOf=container@holochain1.service\n",
+        "one that stops leaves the other alone",
+    ),
+    "a socket that outlives its container": Mutant(
+        f"{UNITS}/socket-proxyd-holochain1-admin.socket",
+        "BindsTo=container@holochain1.service\n",
+        "",
+        "one that stops leaves the other alone",
+    ),
+    "a socket that starts with the machine only": Mutant(
+        f"{UNITS}/container@holochain1.service.wants/socket-proxyd-holochain1-admin.socket",
+        None,
+        "",
+        "and comes back",
+    ),
 }
+THREE_STOP = "all three stop and come back at once"
 THREE = {
     "a question in the host's network": Mutant(
         f"{UNITS}/ready-holochain1-admin.service",
@@ -119,6 +175,27 @@ THREE = {
         "/run/netns/holochain1",
         "/run/netns/holochain2",
         "each forward leads into its own container",
+    ),
+    "a forward at the port of another": Mutant(
+        f"{UNITS}/socket-proxyd-holochain2-admin.socket",
+        "127.0.0.1:8002",
+        "127.0.0.1:8003",
+        "all three are ready and answer",
+    ),
+    "a socket that outlives its container": Mutant(
+        f"{UNITS}/socket-proxyd-holochain2-admin.socket",
+        "BindsTo=container@holochain2.service\n",
+        "",
+        THREE_STOP,
+    ),
+    "a network that outlives its container": Mutant(
+        f"{UNITS}/netns-holochain1.service", "PartOf=container@holochain1.service\n", "", THREE_STOP
+    ),
+    "a socket that starts with the machine only": Mutant(
+        f"{UNITS}/container@holochain1.service.wants/socket-proxyd-holochain1-admin.socket",
+        None,
+        "",
+        THREE_STOP,
     ),
 }
 BUILD = {
@@ -164,7 +241,21 @@ ERRORS = {
         "with an empty passphrase the conductor does not start",
     ),
 }
-V0_4 = {
+TAKES = "the conductor of this version takes it"
+ASKS = "the gateway of this version answers, and asks the conductor"
+OF_A_VERSION = {
+    "a conductor without its passphrase": Mutant(
+        CONDUCTOR, "LoadCredential=passphrase:passphrase\n", "", TAKES
+    ),
+    "a conductor without its folder": Mutant(
+        CONDUCTOR, "StateDirectory=holo/holochain\n", "", TAKES
+    ),
+    "a gateway that asks elsewhere": Mutant(
+        GATEWAY, "ws://127.0.0.1:8000", "ws://127.0.0.1:8001", ASKS
+    ),
+    "a gateway at another port": Mutant(GATEWAY, "HC_GW_PORT=8090", "HC_GW_PORT=8091", ASKS),
+}
+V0_4 = OF_A_VERSION | {
     "the network of 0.5": Mutant(
         CONFIG,
         '"bootstrap_service"',
@@ -178,7 +269,7 @@ V0_4 = {
         "the configuration has the form of Holochain 0.4",
     ),
 }
-V0_5 = {
+V0_5 = OF_A_VERSION | {
     "the network of 0.4": Mutant(
         CONFIG, '"signal_url"', '"signal_server"', "the configuration has the form of Holochain 0.5"
     ),
@@ -189,6 +280,14 @@ STREAMS = (
     '"jetstream":{"domain":"hub","store_dir":"/var/lib/holo/nats-server","sync_interval":"always"},'
 )
 JOIN = "the leaf servers join the hub"
+REMOTE = '"urls":["nats://192.0.2.10:7422"]'
+JETSTREAM = '"jetstream":{'
+LITTLE = '"jetstream":{"max_file_store":6000,'
+"""Room for a hundred messages, and not for three hundred."""
+MIRRORED = "what the hub stores is mirrored on every host"
+REPORTS = "what a host reports is stored at the hub"
+OFF = "while one host is off, the others go on"
+BACK = "the host is back, and has every message"
 DOMAINS = "each server has a JetStream domain of its own"
 AGENTS = {
     "a hub that hears its own machine only": Mutant(
@@ -226,6 +325,32 @@ AGENTS = {
         None,
         "",
         "the hub's server and the leaf servers start",
+        "host2",
+    ),
+    "a leaf that may not ask for the hub's streams": Mutant(
+        LEAF_CONFIG, REMOTE, f'"deny_exports":["$JS.hub.API.>"],{REMOTE}', MIRRORED, "host2"
+    ),
+    "a leaf that keeps nothing": Mutant(
+        LEAF_CONFIG, JETSTREAM, '"jetstream":{"max_file_store":1,', MIRRORED, "host1"
+    ),
+    "a leaf that may not report": Mutant(
+        LEAF_CONFIG, REMOTE, f'"deny_exports":["report.>"],{REMOTE}', REPORTS, "host2"
+    ),
+    "a hub with little room": Mutant(HUB_CONFIG, JETSTREAM, LITTLE, OFF, "hub"),
+    "a leaf with little room": Mutant(LEAF_CONFIG, JETSTREAM, LITTLE, OFF, "host1"),
+    "a leaf with little room that was off": Mutant(LEAF_CONFIG, JETSTREAM, LITTLE, BACK, "host2"),
+    "a leaf whose messages go with the machine": Mutant(
+        LEAF_CONFIG,
+        "/var/lib/holo/host-agent-nats",
+        "/tmp/nats",  # noqa: S108 (the machine's)
+        BACK,
+        "host2",
+    ),
+    "an agent that is told of shared networks": Mutant(
+        AGENT,
+        "NETWORK=true",
+        "NETWORK=false",
+        "agents are told that containers have networks of their own",
         "host2",
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from threading import Lock
@@ -10,6 +11,7 @@ from holo_infra.scenarios import Scenario
 from holo_infra.scenarios.machines import Change, machines_of
 from holo_infra.scenarios.printing import print_script
 from vmtests import Machine, run_script
+from vmtests.artefacts import CONSOLE
 from vmtests.backend import BOOT_TIMEOUT
 from vmtests.configuration import backend_for
 from vmtests.fleet import FleetHost, boot_fleet, configuration_of
@@ -36,23 +38,40 @@ def script(scenario: Scenario, folder: Path, patience: int, answer: int) -> Path
     return file
 
 
+def ask(
+    scenario: Scenario,
+    machines: Mapping[str, Machine],
+    folder: Path,
+    patience: int = PATIENCE,
+    answer: int = ANSWER,
+) -> None:
+    """Run the script on machines of its hosts; raises as that does."""
+    run_script(script(scenario, folder, patience, answer), machines.values())
+
+
 def run_scenario(  # noqa: PLR0913 (by keyword all but what is run)
     scenario: Scenario,
     folder: Path,
     *,
-    backend: str = "nspawn",
+    kind: str = "nspawn",
     patience: int = PATIENCE,
     answer: int = ANSWER,
     change: Change | None = None,
     boot_timeout: float = BOOT_TIMEOUT,
 ) -> None:
-    """Boot the hosts, whose files `change` may spoil, and run the script; raises as that does."""
-    image = debian_image("python3") if backend == "qemu" else None  # what stand-ins are written in
+    """Boot the hosts, whose files `change` may spoil, and run the script; raises as that does.
+
+    `folder` gets a folder of each host, with its console and journal.
+    """
+    image = debian_image("python3") if kind == "qemu" else None  # what stand-ins are written in
 
     def make(host: FleetHost) -> Machine:
-        configuration = replace(configuration_of(host, backend), image=image)
-        return Machine(backend_for(host.name, configuration), boot_timeout=boot_timeout)
+        configuration = replace(configuration_of(host, kind), image=image)
+        artefacts = folder / host.name
+        artefacts.mkdir()
+        log = artefacts / CONSOLE
+        backend = backend_for(host.name, configuration, log)
+        return Machine(backend, artefacts=artefacts, boot_timeout=boot_timeout)
 
-    file = script(scenario, folder, patience, answer)
-    with boot_fleet(machines_of(scenario, change), backend, make=make) as machines:
-        run_script(file, machines.values())
+    with boot_fleet(machines_of(scenario, change), kind, make=make) as machines:
+        ask(scenario, machines, folder, patience, answer)

@@ -53,11 +53,10 @@ class Virtual(Backend):
     def __init__(
         self, name: str, *, user: str, password: str, console_log: Path | None = None
     ) -> None:
-        super().__init__(name)
+        super().__init__(name, console_log)
         self.place = Emulator(name)
         """Its end of the cables, for `vmtests.Vlan`."""
         self._user, self._password = user, password
-        self._log = console_log
         self._console: Console | None = None
         self._channel: Channel | None = None
         self._qmp: Qmp | None = None
@@ -80,6 +79,11 @@ class Virtual(Backend):
     def is_on(self) -> bool:
         """Whether it has been started and not ended since."""
         return self.place.is_on
+
+    @property
+    def answers(self) -> bool:
+        """Whether the server of commands is there."""
+        return self.is_on and self._channel is not None and self._channel.is_open
 
     def start(self, timeout: float = BOOT_TIMEOUT) -> None:
         """Boot, or go on from a snapshot of a machine that has; commands run then."""
@@ -216,7 +220,7 @@ class Virtual(Backend):
         """Start a program that becomes a QEMU with `devices()`, which then waits for `cont`."""
         self.place.boot(argv, env, timeout)
         lines = self.place.lines
-        self._console = Console(lines["console"].detach(), self._log)
+        self._console = Console(lines["console"].detach(), self.console_log)
         self._channel = Channel(lines["commands"])
         try:
             self._qmp = Qmp(lines["monitor"], self._heed)

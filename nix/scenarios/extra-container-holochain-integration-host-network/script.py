@@ -4,10 +4,18 @@
 import json
 import shlex
 
+PATIENCE = 600
 CONTAINER = "container@holochain0.service"
+GATE = "/run/holo-scenario-gate"
 ANSWER = 15
 HEALTH = f"curl --silent --fail --max-time {ANSWER} http://127.0.0.1:8090/health"
-PATIENCE = 600
+
+
+def shown(host, unit, *properties):
+    """Properties of a unit."""
+    asked = " ".join(f"--property={name}" for name in properties)
+    lines = host.succeed(f"systemctl show {asked} '{unit}'").splitlines()
+    return {line.partition("=")[0]: line.partition("=")[2] for line in lines}
 
 
 def listening(host, port):
@@ -16,11 +24,24 @@ def listening(host, port):
     return {line.split()[3].rpartition(":")[0] for line in lines}
 
 
-def shown(host, unit, *properties):
-    """Properties of a unit."""
-    asked = " ".join(f"--property={name}" for name in properties)
-    lines = host.succeed(f"systemctl show {asked} '{unit}'").splitlines()
-    return {line.partition("=")[0]: line.partition("=")[2] for line in lines}
+def before_first_start(host, unit, ports):
+    """See that the boot came to a unit, that the gate held it back, and that nobody answers."""
+    host.wait_for_unit("multi-user.target", timeout=PATIENCE)
+    state = shown(host, unit, "ActiveEnterTimestampMonotonic", "ConditionTimestampMonotonic")
+    assert state["ConditionTimestampMonotonic"] != "0", f"the boot did not come to start {unit}"
+    assert state["ActiveEnterTimestampMonotonic"] == "0", f"{unit} has been active"
+    state = shown(host, unit, "ActiveState", "ConditionResult")
+    assert state == {"ActiveState": "inactive", "ConditionResult": "no"}, state
+    for port in ports:
+        assert listening(host, port) == set(), f"{port}: somebody listens"
+        host.wait_for_closed_port(port, timeout=PATIENCE)
+    failed = host.succeed("systemctl --failed --no-legend").strip()
+    assert failed == "", failed
+
+
+def open_gate(host):
+    """Let start what the boot wants and the gate held back, and no more than that."""
+    host.succeed(f"touch {GATE}", "systemctl start --no-block multi-user.target")
 
 
 def agent_says_private(host):
@@ -66,7 +87,11 @@ def open_websocket(port, address = "127.0.0.1"):
 
 def script(host):
     """From the boot of the host to a second start of the container."""
+    with subtest("before the container's first start its ports are closed"):
+        before_first_start(host, CONTAINER, [8000, 8090])
+
     with subtest("the container starts with the machine"):
+        open_gate(host)
         host.wait_for_unit(CONTAINER, timeout=PATIENCE)
 
     with subtest("conductor and gateway answer on the host's localhost"):

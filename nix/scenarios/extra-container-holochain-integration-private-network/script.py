@@ -4,9 +4,43 @@
 import json
 import shlex
 
-CONTAINER = "container@holochain0.service"
 PATIENCE = 600
+CONTAINER = "container@holochain0.service"
+GATE = "/run/holo-scenario-gate"
 ANSWER = 15
+
+
+def shown(host, unit, *properties):
+    """Properties of a unit."""
+    asked = " ".join(f"--property={name}" for name in properties)
+    lines = host.succeed(f"systemctl show {asked} '{unit}'").splitlines()
+    return {line.partition("=")[0]: line.partition("=")[2] for line in lines}
+
+
+def listening(host, port):
+    """The addresses of the host itself on which somebody listens at a TCP port."""
+    lines = host.succeed(f"ss -Htln 'sport = :{port}'").splitlines()
+    return {line.split()[3].rpartition(":")[0] for line in lines}
+
+
+def before_first_start(host, unit, ports):
+    """See that the boot came to a unit, that the gate held it back, and that nobody answers."""
+    host.wait_for_unit("multi-user.target", timeout=PATIENCE)
+    state = shown(host, unit, "ActiveEnterTimestampMonotonic", "ConditionTimestampMonotonic")
+    assert state["ConditionTimestampMonotonic"] != "0", f"the boot did not come to start {unit}"
+    assert state["ActiveEnterTimestampMonotonic"] == "0", f"{unit} has been active"
+    state = shown(host, unit, "ActiveState", "ConditionResult")
+    assert state == {"ActiveState": "inactive", "ConditionResult": "no"}, state
+    for port in ports:
+        assert listening(host, port) == set(), f"{port}: somebody listens"
+        host.wait_for_closed_port(port, timeout=PATIENCE)
+    failed = host.succeed("systemctl --failed --no-legend").strip()
+    assert failed == "", failed
+
+
+def open_gate(host):
+    """Let start what the boot wants and the gate held back, and no more than that."""
+    host.succeed(f"touch {GATE}", "systemctl start --no-block multi-user.target")
 
 
 def in_container(container):
@@ -18,19 +52,6 @@ def in_container(container):
 def inside(host, container, command):
     """What a command prints that runs in a container, where it must succeed."""
     return host.succeed(f"{in_container(container)} {command}")
-
-
-def listening(host, port):
-    """The addresses of the host itself on which somebody listens at a TCP port."""
-    lines = host.succeed(f"ss -Htln 'sport = :{port}'").splitlines()
-    return {line.split()[3].rpartition(":")[0] for line in lines}
-
-
-def shown(host, unit, *properties):
-    """Properties of a unit."""
-    asked = " ".join(f"--property={name}" for name in properties)
-    lines = host.succeed(f"systemctl show {asked} '{unit}'").splitlines()
-    return {line.partition("=")[0]: line.partition("=")[2] for line in lines}
 
 
 def agent_says_private(host):
@@ -70,7 +91,11 @@ def open_websocket(port, address = "127.0.0.1"):
 
 def script(host):
     """From the boot of the host to a second start of the container."""
+    with subtest("before the container's first start its port is closed"):
+        before_first_start(host, CONTAINER, [8000])
+
     with subtest("the container starts with the machine"):
+        open_gate(host)
         host.wait_for_unit(CONTAINER, timeout=PATIENCE)
 
     with subtest("the conductor is ready"):
