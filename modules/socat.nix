@@ -118,7 +118,7 @@ in
           privileged = f.hostPort < 1024;
           family = { tcp = "TCP4"; udp = "UDP4"; }.${f.protocol};
           forking =
-            { tcp = ",fork,reuseaddr,backlog=4096"; udp = ",fork,reuseaddr"; }.${f.protocol};
+            { tcp = ",fork,reuseaddr,keepalive,keepidle=600,backlog=4096"; udp = ",fork,reuseaddr"; }.${f.protocol};
         in
         {
           "socat-${container}-${forward}" = lib.mkIf (
@@ -168,7 +168,8 @@ in
       let
         privileged = f.innerPort < 1024;
         family = { tcp = "TCP4"; udp = "UDP4"; }.${f.protocol};
-        forking = { tcp = ",fork,reuseaddr,backlog=4096"; udp = ",fork,reuseaddr"; }.${f.protocol};
+        forking =
+          { tcp = ",fork,reuseaddr,keepalive,keepidle=600,backlog=4096"; udp = ",fork,reuseaddr"; }.${f.protocol};
       in
       {
         "socat-internal-${forward}-forwarder" = lib.mkIf (f.engine == "socat") {

@@ -26,7 +26,7 @@ from holo_infra.runtime.lock import locked
 from holo_infra.runtime.machine import TIMEOUT, LabMachine, Machine, ThisComputer, portions
 from holo_infra.targets.content import unit_content
 from tests.support.holo import HOLO, holo, run
-from tests.support.lab import fetch, wait
+from tests.support.lab import fetch, is_refused, wait
 from tests.support.server import NEEDS, Server, server
 from vmtests.places import Result
 
@@ -138,10 +138,31 @@ def test_the_example_runs_on_a_machine_that_has_nothing_of_ours(
     fleet: Path,
 ) -> None:
     assert_each_forward_gives_its_own_containers_bytes(applied)
-    assert fetch(applied.machine, "10.0.85.2:8000") is None
+    assert is_refused(applied.machine, "10.0.85.2:8000")
     assert applied.machine.execute(["sh", "-c", "command -v holo"]).returncode != 0
     assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
     assert applied.machine.systemctl("--failed", "--no-legend") == ""
+
+
+def test_apply_tells_each_units_way_to_ready(applied: Server, fleet: Path) -> None:
+    more = changed(fleet, ("range(3)", "range(4)"))
+    done = run("apply", more, "alpha", *applied.to)
+    assert done.returncode == 0, done.stderr
+    line = re.compile(r" *\d+\.\d s  alpha  (\S+)  (\S.*)")
+    found = [one.groups() for text in done.stderr.splitlines() if (one := line.fullmatch(text))]
+    last = {unit: state for unit, state in found if "holochain3" in unit}
+    assert last == {
+        "container@holochain3.service": "running",
+        "socket-proxyd-holochain3-admin.socket": "listening",
+        "socket-proxyd-holochain3-httpgw.socket": "listening",
+        "holochain3/admin.service": "running",
+        "holochain3/gateway.service": "running",
+        "ready-holochain3-admin.service": "answers",
+        "ready-holochain3-httpgw.service": "answers",
+    }
+    way = [state for unit, state in found if unit == "container@holochain3.service"]
+    assert way == ["starting", "running"]
+    assert done.stderr.endswith("alpha: ready; 3 units started, 1 unit restarted\n")
 
 
 def test_a_second_apply_changes_nothing(applied: Server, fleet: Path) -> None:
@@ -185,6 +206,26 @@ def test_what_does_not_become_ready_is_rolled_back(applied: Server, fleet: Path)
     assert_each_forward_gives_its_own_containers_bytes(applied)
     assert fetch(applied.machine, "127.0.0.1:8091") is None
     assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+def test_a_forward_that_does_not_become_ready_is_rolled_back(applied: Server, fleet: Path) -> None:
+    other = changed(fleet, ("8080 + number", "8070 + number"))
+    taking = ["socat", "TCP4-LISTEN:8071,bind=127.0.0.1,fork", "PIPE"]
+    applied.machine.succeed(["systemd-run", "--quiet", "--collect", "--unit=taker", *taking])
+    wait(lambda: b":8071" in applied.machine.execute(["ss", "-Hltn"]).stdout)
+    try:
+        done = run("apply", other, "alpha", *applied.to, "--timeout", "4")
+    finally:
+        applied.machine.systemctl("stop", "taker")
+    assert done.returncode == 1
+    assert "not ready: alpha  socket-proxyd-holochain1-httpgw.socket: failed\n" in done.stderr
+    hint = r"hint: port 8071 of 127\.0\.0\.1 is taken by socat \(pid \d+\): stop that, or "
+    assert re.search(hint, done.stderr), done.stderr
+    assert done.stderr.endswith("alpha: rolled back: the earlier state is in place again\n")
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+    assert_each_forward_gives_its_own_containers_bytes(applied)
+    heard = applied.machine.succeed(["ss", "-Hltn"])
+    assert [port for port in (8070, 8071, 8072) if f":{port} " in heard] == []
 
 
 APPLY: list[str] = []
@@ -439,6 +480,9 @@ def test_a_service_that_does_not_answer_is_told_with_a_command_that_reaches_its_
     done = run("apply", elsewhere, "alpha", *applied.to, "--timeout", "2")
     assert done.returncode == 1
     assert "does not answer: journalctl --machine=holochain0\n" in done.stderr
+    assert done.stderr.endswith("alpha: rolled back: the earlier state is in place again\n")
+    assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+    assert_each_forward_gives_its_own_containers_bytes(applied)
 
 
 def test_a_unit_that_fails_again_and_again_is_not_ready(applied: Server, fleet: Path) -> None:

@@ -106,7 +106,9 @@ def test_a_server_begins_with_the_host_key_that_is_verified(folders: dict[str, P
 def test_a_server_that_is_made_anew_is_installed_anew(folders: dict[str, Path]) -> None:
     """Where NixOS is, the command does nothing: tests/switch_test.py."""
     install = graph(folders["hetzner"], SETTINGS, SECRETS)["core.install"]
-    assert re.match("holo switch fleet.yaml core .* --install --timeout 600$", install.text("create"))
+    assert re.match(
+        "holo switch fleet.yaml core .* --install --timeout 600$", install.text("create")
+    )
     assert install.text("update") == install.text("create")
     assert "delete" not in install.inputs
 

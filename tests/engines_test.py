@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -11,8 +15,9 @@ from holo_infra.model.names import Engine
 from holo_infra.network import forward_units, ready_unit
 from holo_infra.plan import write
 from holo_infra.targets.systemd import systemd
-from tests.support import fleets, lab
-from tests.support.lab import NEEDS, fetch, machine, wait
+from tests.support import fleets, lab, server
+from tests.support.holo import holo
+from tests.support.lab import NEEDS, fetch, is_refused, machine, wait
 from vmtests.places import NspawnMachine
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft", "haproxy")
@@ -35,6 +40,44 @@ def state(host: NspawnMachine, unit: str) -> str:
     return host.execute(["systemctl", "is-active", unit]).stdout.decode().strip()
 
 
+Way = Literal["bundle", "ssh"]
+"""How the units come to a machine: put there before it boots, or by `holo apply --to ssh://…`."""
+
+
+@pytest.fixture(
+    scope="module",
+    params=["bundle", pytest.param("ssh", marks=pytest.mark.needs(*server.NEEDS))],
+)
+def way(request: pytest.FixtureRequest) -> Way:
+    chosen: Way = request.param
+    return chosen
+
+
+@contextmanager
+def running_on(
+    way: Way, folder: Path, fleet: Fleet, world: list[list[str]]
+) -> Iterator[NspawnMachine]:
+    """A machine with the only host of a fleet, and the world around it."""
+    (host,) = fleet.hosts
+    (folder / "www").mkdir()
+    (folder / "www" / "identity.env").write_text("the world")
+    if way == "bundle":
+        write(systemd(fleets.lowered(fleet)), folder / "out")
+        with machine(folder / "out", host, {"/srv": folder / "www"}) as running:
+            for command in world:
+                running.succeed(command)
+            yield running
+        return
+    path = folder / "fleet.yaml"  # of which JSON is a part
+    path.write_text(json.dumps(fleet.model_dump(mode="json", exclude_defaults=True)))
+    with server.server(folder) as edge:
+        edge.machine.succeed(["sh", "-c", "printf 'the world' > /srv/identity.env"])
+        for command in world:
+            edge.machine.succeed(command)
+        holo("apply", path, host, *edge.to)
+        yield edge.machine
+
+
 # Three containers, as examples/private has them.
 
 
@@ -42,6 +85,8 @@ PROXIES = pytest.mark.parametrize(
     "engine", ["socket-proxyd", "haproxy"], indirect=True, scope="module"
 )
 """For what only engines with a socket of their own do; machine_test has more of socat's."""
+HERE = pytest.mark.parametrize("way", ["bundle"], indirect=True, scope="module")
+"""For what takes long, or a Python on the machine, and is the same however units came there."""
 
 
 @pytest.fixture(scope="module", params=["socat", "socket-proxyd", "haproxy"])
@@ -51,10 +96,11 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def alpha(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
+def alpha(
+    way: Way, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[NspawnMachine]:
     folder = tmp_path_factory.mktemp("private")
-    write(systemd(fleets.lowered(fleets.private(engine))), folder)
-    with machine(folder, "alpha") as running:
+    with running_on(way, folder, fleets.private(engine), []) as running:
         for name in NAMES:
             for forward in ("admin", "httpgw"):
                 running.wait_for_unit(forward_units(engine, name, forward)[0])
@@ -69,19 +115,26 @@ def test_each_forward_gives_its_own_containers_bytes(alpha: NspawnMachine) -> No
     }
 
 
+def heard(host: NspawnMachine, *enter: str) -> set[str]:
+    """Where TCP is listened to, on the host or in a namespace of it; sshd is the machine's own."""
+    lines = host.succeed([*enter, "ss", "-Hltn"]).splitlines()
+    return {at for line in lines if not (at := line.split()[3]).endswith(":22")}
+
+
 def test_a_service_is_reached_by_no_other_address(alpha: NspawnMachine, engine: Engine) -> None:
-    for port in (8000, 8080, 4000):
-        assert fetch(alpha, f"10.0.85.1:{port}") is None
-        if (port, engine) != (4000, "socat"):
-            assert fetch(alpha, f"10.0.85.2:{port}") is None
-    inside = ["ip", "netns", "exec", "holochain0", "ss", "--listening", "--numeric", "--tcp", "-H"]
-    heard = {line.split()[3] for line in alpha.succeed(inside).splitlines()}
-    loopback = {"127.0.0.1:8000", "127.0.0.1:4000"}
-    if engine == "socat":
-        assert fetch(alpha, "10.0.85.2:8001") == identity("holochain0")
-        assert heard == loopback | {"10.0.85.2:8001", "10.0.85.2:4000"}
-    else:
-        assert heard == loopback
+    assert heard(alpha) == {f"127.0.0.1:{port}" for port in PORTS}
+    for number, name in enumerate(NAMES):
+        inside = f"10.0.{85 + number}.2"
+        loopback = {"127.0.0.1:8000", "127.0.0.1:4000"}
+        inner = {f"{inside}:8001", f"{inside}:4000"} if engine == "socat" else set()
+        assert heard(alpha, "ip", "netns", "exec", name) == loopback | inner
+        if engine == "socat":
+            assert fetch(alpha, f"{inside}:8001") == identity(name)
+            assert fetch(alpha, f"{inside}:4000") == identity(name)
+        for port in (8000, 8001, 4000, 8080 + number):
+            assert is_refused(alpha, f"10.0.{85 + number}.1:{port}")
+            if f"{inside}:{port}" not in inner:
+                assert is_refused(alpha, f"{inside}:{port}")
 
 
 def test_readiness_is_that_of_the_service_at_the_time_of_the_question(alpha: NspawnMachine) -> None:
@@ -132,7 +185,7 @@ def test_a_forward_stops_and_starts_with_its_container(
     wait(lambda: fetch(alpha, "127.0.0.1:8001") == identity("holochain1"))
     alpha.systemctl("stop", "container@holochain1")
     wait(lambda: {state(alpha, unit) for unit in [*units, "netns-holochain1"]} == {"inactive"})
-    assert fetch(alpha, "127.0.0.1:8001") is None
+    assert is_refused(alpha, "127.0.0.1:8001")
     assert not is_ready(alpha, "holochain1", "admin")
     assert fetch(alpha, "127.0.0.1:8000") == identity("holochain0")  # the others are not touched
     alpha.systemctl("start", "container@holochain1")
@@ -161,6 +214,7 @@ def test_traffic_waits_for_a_service_that_is_not_ready_yet(
 
 
 @PROXIES
+@HERE
 def test_a_proxy_that_fails_leaves_no_dead_socket(alpha: NspawnMachine, engine: Engine) -> None:
     socket, service = forward_units(engine, "holochain0", "admin")
     alpha.systemctl("kill", "--signal=KILL", service)
@@ -181,6 +235,7 @@ def test_a_proxy_that_fails_leaves_no_dead_socket(alpha: NspawnMachine, engine: 
 
 
 @PROXIES
+@HERE
 def test_a_proxy_has_descriptors_for_all_its_connections(alpha: NspawnMachine) -> None:
     many = """
 import socket
@@ -201,7 +256,7 @@ LATE = {"socat": 7001, "socketproxyd": 7002, "haproxy": 7003}
 
 
 @pytest.fixture(scope="module")
-def beta(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
+def beta(way: Way, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     answer = "SYSTEM:cat >/dev/null; sleep 1.5; echo answer"
     late = ["socat", "-t", "9", "TCP4-LISTEN:7000,bind=127.0.0.1,fork,reuseaddr", answer]
     engines: dict[str, Engine] = {
@@ -237,16 +292,14 @@ def beta(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     containers = {
         "late": Container(units={"late": Unit(exec_start=late)}, forwards=forwards),
         "led0": led,
-        "other": Container(egress="internet"),
+        "other": Container(
+            egress="internet", units={"idle": Unit(exec_start=["sleep", "infinity"])}
+        ),
     }
     beta = Host(address=HOST, nameservers=["198.51.100.53"], containers=containers)
-    folder = tmp_path_factory.mktemp("beta")
-    write(systemd(fleets.lowered(Fleet(name="beta", hosts={"beta": beta}))), folder / "out")
-    (folder / "www").mkdir()
-    (folder / "www" / "identity.env").write_text("the world")
-    with machine(folder / "out", "beta", {"/srv": folder / "www"}) as running:
-        for command in lab.world(HOST, HUB, INTERNET):
-            running.succeed(command)
+    fleet = Fleet(name="beta", hosts={"beta": beta})
+    world = lab.world(HOST, HUB, INTERNET)
+    with running_on(way, tmp_path_factory.mktemp("beta"), fleet, world) as running:
         for name in containers:
             running.wait_for_unit(f"container@{name}.service")
         running.wait_for_unit("socat-late-socat.service")

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import tempfile
 import time
+import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +19,12 @@ import pytest
 
 from tests.support.holo import HOLO, LABS, holo, run, status
 from tests.support.lab import NEEDS
-from tests.support.traces import traces
+from tests.support.traces import (
+    NAMESPACES,
+    forget_namespaces,
+    remember_namespaces_of,
+    traces,
+)
 
 pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
@@ -40,6 +47,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     path = tmp_path_factory.mktemp("kill") / "fleet.yaml"
     path.write_text(FLEET)
     yield path
+    forget_namespaces()
     holo("down", "--lab", NAME)
 
 
@@ -70,86 +78,6 @@ def left() -> list[str]:
     return found + (["rules"] if rules.returncode == 0 else [])
 
 
-def assert_nothing_left() -> None:
-    """The keeper of a machine that was killed may still be about its end."""
-    deadline = time.monotonic() + 5
-    while (found := left()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert found == []
-
-
-class Killer:
-    """Kills `holo` at moments drawn from how long it takes, as far as that is known."""
-
-    def __init__(self, seed: int, seconds: float) -> None:
-        self.killed = 0
-        self._rng = random.Random(seed)
-        self._seconds = seconds
-
-    def kill(self, *words: str | Path) -> None:
-        moment = self._rng.uniform(0.1, self._seconds)
-        with subprocess.Popen(
-            [HOLO, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process:
-            time.sleep(moment)
-            if process.poll() is None:
-                self.killed += 1
-            else:
-                self._seconds = moment  # it has come to its end before
-            process.kill()
-
-
-def assert_it_answers() -> None:
-    ask = ["curl", "--silent", "--max-time", "3", "http://127.0.0.1:8000/identity.env"]
-    answer = holo("exec", "--lab", NAME, NAME, "--", *ask)
-    assert answer == "HOLO_CONTAINER=web\nHOLO_ADDRESS=10.0.85.2\n"
-    assert all(row["is_good"] for row in status(NAME))
-
-
-@pytest.fixture(scope="module")
-def seconds(fleet: Path) -> tuple[float, float]:
-    """How long `up` and `down` take here: the moments are drawn from that."""
-    begun = time.monotonic()
-    holo("up", fleet)
-    between = time.monotonic()
-    holo("down", "--lab", NAME)
-    return between - begun, time.monotonic() - between
-
-
-def up(fleet: Path) -> None:
-    holo("up", fleet)
-    assert_it_answers()
-
-
-def down() -> None:
-    holo("down", "--lab", NAME)
-    assert_nothing_left()
-
-
-@pytest.mark.parametrize("half", range(2))
-def test_up_may_be_killed_at_any_moment(
-    fleet: Path, seconds: tuple[float, float], half: int
-) -> None:
-    killer = Killer(half, seconds[0])
-    for number in range(10):
-        killer.kill("up", fleet)
-        if number % 2 == half:
-            up(fleet)
-        down()
-    assert killer.killed > 3
-
-
-def test_down_may_be_killed_at_any_moment(fleet: Path, seconds: tuple[float, float]) -> None:
-    killer = Killer(2, seconds[1])
-    for number in range(10):
-        up(fleet)
-        killer.kill("down", "--lab", NAME)
-        if number % 2:
-            up(fleet)
-        down()
-    assert killer.killed > 3
-
-
 def processes() -> list[int]:
     """All processes of the lab: of units, systemd, nspawn, and the machines' keepers."""
     found = []
@@ -161,21 +89,160 @@ def processes() -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(3, 5))
-def test_any_process_of_a_lab_may_be_killed(fleet: Path, seed: int) -> None:
-    rng = random.Random(seed)
-    up(fleet)
-    for _ in range(10):
-        victims = processes()
-        assert len(victims) > 10
-        victim = rng.choice(victims)
+def processes_of_units() -> dict[str, list[int]]:
+    """Of the lab's processes those of units, on the host or in the container, by unit."""
+    found: dict[str, list[int]] = {}
+    for pid in processes():
+        with suppress(OSError):
+            group = Path(f"/proc/{pid}/cgroup").read_text().strip()
+            units = [part for part in group.split("/") if part.endswith(".service")]
+            if units:
+                found.setdefault("/".join(units), []).append(pid)
+    return found
+
+
+def assert_nothing_left() -> None:
+    """The keeper of a machine that was killed may still be about its end."""
+    deadline = time.monotonic() + 5
+    while (found := left()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert found == []
+    forget_namespaces()
+
+
+def test_what_lives_on_in_a_namespace_of_a_lab_is_seen() -> None:
+    assert_nothing_left()
+    unshare = ["unshare", "--net", "--mount", "--uts", "sleep", "9"]
+    with subprocess.Popen(unshare) as lives:
+        link = Path(f"/proc/{lives.pid}/ns/net")
+        while link.readlink() == Path("/proc/self/ns/net").readlink():
+            time.sleep(0.01)  # until it has unshared
+        remember_namespaces_of([lives.pid])
+        assert {name.partition(":")[0] for name in NAMESPACES} == {"net", "mnt", "uts"}
+        # One that has a descriptor of it only.
+        with link.open("rb") as kept, subprocess.Popen(["sleep", "9"], stdin=kept) as holds:
+            for process in (lives, holds):
+                (found,) = {told for told in left() if told.startswith(f"/proc/{process.pid}:")}
+                assert "sleep" in found
+                process.kill()
+                process.wait()
+    assert_nothing_left()
+    assert NAMESPACES == []
+
+
+ENDS = {
+    signal.SIGKILL: {-signal.SIGKILL},
+    signal.SIGTERM: {-signal.SIGTERM},
+    signal.SIGINT: {130, -signal.SIGINT},
+}
+"""How a command ends that a signal has interrupted; by Ctrl-C while it is being loaded, at once."""
+
+
+class Killer:
+    """Ends `holo` at moments drawn from how long it usually takes, as far as that is known."""
+
+    def __init__(self, seed: int, usual: float) -> None:
+        self._rng = random.Random(seed)
+        self._usual = usual
+        self._rounds = 0
+        self._interrupted = 0
+
+    def end(self, sent: signal.Signals, *words: str | Path) -> None:
+        moment = self._rng.uniform(0.1, 0.9) * self._usual
+        with subprocess.Popen(
+            [HOLO, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            time.sleep(moment)
+            remember_namespaces_of(processes())
+            process.send_signal(sent)
+            status = process.wait(60)
+            remember_namespaces_of(processes())
+        self._rounds += 1
+        if status in ENDS[sent]:
+            self._interrupted += 1
+        else:
+            assert status == 0, (words, sent, status)
+            self._usual = min(self._usual, moment)  # it has come to its end before
+
+    def check(self) -> None:
+        """Most of these commands were really on their way."""
+        assert self._interrupted >= 0.8 * self._rounds
+
+
+PUBLISH = ["--publish", f"0:{NAME}/web/web"]
+
+
+def up(fleet: Path) -> None:
+    """A lab of which all answers, from this computer too."""
+    assert_it_answers(holo("up", fleet, *PUBLISH))
+
+
+def assert_it_answers(told: str) -> None:
+    identity = "HOLO_CONTAINER=web\nHOLO_ADDRESS=10.0.85.2\n"
+    published, _, _ = told.partition(" -> ")
+    with urllib.request.urlopen(f"http://{published}/identity.env", timeout=3) as answer:
+        assert answer.read().decode() == identity
+    assert all(row["is_good"] for row in status(NAME))
+
+
+def down() -> None:
+    holo("down", "--lab", NAME)
+    assert_nothing_left()
+
+
+@pytest.fixture(scope="module")
+def seconds(fleet: Path) -> tuple[float, float]:
+    """How long `up` and `down` take here: the moments are drawn from that."""
+    begun = time.monotonic()
+    holo("up", fleet, *PUBLISH)
+    between = time.monotonic()
+    holo("down", "--lab", NAME)
+    return between - begun, time.monotonic() - between
+
+
+@pytest.mark.parametrize(
+    ("sent", "rounds"), {signal.SIGKILL: 18, signal.SIGINT: 5, signal.SIGTERM: 5}.items()
+)
+def test_up_may_be_ended_at_any_moment(
+    fleet: Path, seconds: tuple[float, float], sent: signal.Signals, rounds: int
+) -> None:
+    killer = Killer(sent, seconds[0])
+    for number in range(rounds):
+        killer.end(sent, "up", fleet, *PUBLISH)
+        if number % 3 == 0:
+            up(fleet)
+        down()
+    killer.check()
+
+
+def test_processes_of_units_and_then_down_may_be_killed_at_any_moment(
+    fleet: Path, seconds: tuple[float, float]
+) -> None:
+    rng = random.Random(3)
+    killer = Killer(2, seconds[1])
+    killed: Counter[str] = Counter()
+    for number in range(18):
+        up(fleet)
+        units = processes_of_units()
+        unit = min(sorted(units), key=lambda name: (killed[name], rng.random()))
+        victim = rng.choice(units[unit])
+        remember_namespaces_of(processes())
+        # Those of the host, of its keeper, of the switch and of the container.
+        assert len(NAMESPACES) > 12
         told = Path(f"/proc/{victim}/cmdline").read_bytes()
         os.kill(victim, signal.SIGKILL)
+        killed[unit] += 1
         time.sleep(rng.uniform(0, 0.3))
-        done = run("up", fleet)
-        assert done.returncode == 0, (told, done.stderr)
-        assert_it_answers()
-    down()
+        done = run("up", fleet, *PUBLISH)
+        assert done.returncode == 0, (unit, told, done.stderr)
+        assert_it_answers(done.stdout)
+        killer.end(signal.SIGKILL, "down", "--lab", NAME)
+        if number % 6 == 0:
+            up(fleet)
+        down()
+    killer.check()
+    names = {unit.rpartition("/")[2] for unit in killed}
+    assert {"container@web.service", "socket-proxyd-web-web.service", "web.service"} <= names
 
 
 def keeper() -> int:
@@ -197,7 +264,14 @@ def switch() -> int:
 def test_what_holds_a_lab_may_be_killed(fleet: Path, victim: Callable[[], int]) -> None:
     for again in (True, False):
         up(fleet)
+        remember_namespaces_of(processes())
         os.kill(victim(), signal.SIGKILL)
         if again:
             up(fleet)
+        down()
+
+
+def test_after_all_of_it_a_fresh_lab_comes_up(fleet: Path) -> None:
+    assert_nothing_left()
+    up(fleet)
     down()

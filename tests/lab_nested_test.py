@@ -55,3 +55,15 @@ def test_a_lab_runs_and_leaves_nothing(computer: NspawnMachine) -> None:
     assert computer.execute(["test", "-e", "/run/holo"]).returncode == 1
     assert "nspawn" not in computer.succeed(["ps", "ax"])
     assert computer.systemctl("--failed", "--no-legend") == ""
+
+
+def test_who_is_not_root_there_is_told_so(computer: NspawnMachine) -> None:
+    for command, told in {
+        ("up", FLEET): "only root can run machines\n  hint: run the command as root: sudo holo …",
+        ("apply", FLEET, "alpha"): (
+            "this computer: only root can do this\n  hint: run the command as root"
+        ),
+    }.items():
+        drop = ["setpriv", "--reuid=65534", "--clear-groups", str(HOLO)]
+        done = computer.execute([*drop, *map(str, command)])
+        assert (done.returncode, done.stderr.decode()) == (1, f"error: {told}\n")

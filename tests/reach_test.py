@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from vmtests.places import NspawnMachine
 pytestmark = pytest.mark.needs(*NEEDS, "nft")
 
 
+ECHO = 5300
+"""The port of a service that gives back what it gets by UDP."""
 HUB, INTERNET, HOST = "192.0.2.1", "198.51.100.9", "192.0.2.7"
 
 
@@ -49,6 +52,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     with machine(folder / "out", "alpha", {"/srv": folder / "www"}) as running:
         for command in lab.world(HOST, HUB, INTERNET):
             running.succeed(command)
+        # Something to be reached: on the host at all its addresses, and by UDP, there and beyond.
+        running.succeed(["busybox", "httpd", "-p", "9000", "-h", "/srv"])
+        beyond = ["ip", "netns", "exec", "world"]
+        for own, address in (([], ""), (beyond, f",bind={HUB}"), (beyond, f",bind={INTERNET}")):
+            echo = ["socat", f"UDP4-LISTEN:{ECHO}{address},fork,reuseaddr", "PIPE"]
+            running.succeed(["systemd-run", "--quiet", *own, *echo])
         for name in containers:
             running.wait_for_unit(f"socat-{name}-web.service")
         yield running
@@ -65,23 +74,65 @@ REACHED = {
 }
 
 
+def enter(world: NspawnMachine, name: str) -> list[str]:
+    """What begins a command of the host in a container's network."""
+    leader = world.succeed(["machinectl", "show", name, "--property=Leader", "--value"]).strip()
+    return ["nsenter", f"--target={leader}", "--net"]
+
+
 @pytest.mark.parametrize("name", REACHED)
 def test_a_container_reaches_what_the_fleet_says_and_nothing_else(
     world: NspawnMachine,
     name: str,
 ) -> None:
-    leader = world.succeed(["machinectl", "show", name, "--property=Leader", "--value"]).strip()
-    enter = ["nsenter", f"--target={leader}", "--net", "curl", "-sS", "--max-time", "1"]
+    ask = [*enter(world, name), "curl", "-sS", "--max-time", "1"]
     places = {n: f"10.0.{octet}.2:8080" for n, octet in ADDRESSES.items() if n != name}
-    places |= {HUB: HUB, INTERNET: INTERNET, "the host": f"10.0.{ADDRESSES[name]}.1:8080"}
-    answers = {
-        place: world.execute([*enter, f"http://{address}/identity.env"]).stdout.decode()
+    places |= {HUB: HUB, INTERNET: INTERNET}
+    places |= {f"the host, {own}": f"{own}:9000" for own in (HOST, f"10.0.{ADDRESSES[name]}.1")}
+    pages = {
+        place: world.execute([*ask, f"http://{address}/identity.env"]).stdout.decode()
         for place, address in places.items()
     }
-    assert {place for place, answer in answers.items() if answer} == REACHED[name]
-    for place, answer in answers.items():
+    assert {place for place, answer in pages.items() if answer} == REACHED[name]
+    for place, answer in pages.items():
         told = "the world" if place in {HUB, INTERNET} else f"HOLO_CONTAINER={place}\n"
         assert not answer or answer.startswith(told)
+
+
+@pytest.mark.parametrize("protocol", ["udp", "icmp"])
+@pytest.mark.parametrize("name", REACHED)
+def test_no_protocol_leads_further_than_tcp(world: NspawnMachine, name: str, protocol: str) -> None:
+    places = {HUB: HUB, INTERNET: INTERNET}
+    places |= {f"the host, {own}": own for own in (HOST, f"10.0.{ADDRESSES[name]}.1")}
+    if protocol == "icmp":  # containers have no service by UDP
+        places |= {n: f"10.0.{octet}.2" for n, octet in ADDRESSES.items() if n != name}
+    inside = enter(world, name)
+    with ThreadPoolExecutor() as pool:  # for who is not reached, nobody answers
+        told = pool.map(lambda address: answers(world, inside, protocol, address), places.values())
+    reached = {place for place, is_reached in zip(places, told, strict=True) if is_reached}
+    assert reached == REACHED[name] & {*places}
+
+
+def answers(world: NspawnMachine, enter: list[str], protocol: str, address: str) -> bool:
+    """Whether something answers at an address, by UDP at the port of the echo."""
+    if protocol == "icmp":
+        ping = ["busybox", "ping", "-c1", "-W1", address]
+        return world.execute([*enter, *ping]).returncode == 0
+    ask = f"printf hello | socat -t 1 - UDP4:{address}:{ECHO}"
+    return world.execute([*enter, "sh", "-c", ask]).stdout == b"hello"
+
+
+def test_who_is_no_container_reaches_what_containers_do_not(world: NspawnMachine) -> None:
+    # So that they would reach it, too, if they were let.
+    for protocol in ("udp", "icmp"):
+        for address in (HUB, INTERNET, HOST, *(f"10.0.{n}.1" for n in ADDRESSES.values())):
+            assert answers(world, [], protocol, address)
+        assert answers(world, ["ip", "netns", "exec", "world"], protocol, HOST)
+    for address in (HOST, *(f"10.0.{n}.1" for n in ADDRESSES.values())):
+        assert fetch(world, f"{address}:9000") == "the world"
+    for octet in ADDRESSES.values():
+        assert answers(world, [], "icmp", f"10.0.{octet}.2")
+        assert fetch(world, f"10.0.{octet}.2:8080") is not None
 
 
 def test_a_container_with_a_way_out_asks_the_hosts_name_servers(world: NspawnMachine) -> None:

@@ -186,6 +186,77 @@ def test_socket_proxyd_ends_a_connection_once_a_side_has_said_all(
 
 @each_engine
 @pytest.mark.usefixtures("settled")
+def test_clients_that_say_nothing_hold_nobody_up(host: NspawnMachine, engine: Engine) -> None:
+    with once_there(host, "silent", PLACES[engine], 100) as (there, end):
+        assert there == "there"
+        wait(lambda: run(host, "ask", PLACES[engine], "open") == "100")
+        assert echoes(host, PLACES[engine])
+        assert run(host, "down", PLACES[engine], MIB)["digest"] == traffic.digest_of(MIB)
+        assert end() == {"held": 100}
+    wait(lambda: run(host, "ask", PLACES[engine], "open") == "0")
+
+
+SOCKETS: dict[Engine, str] = {
+    "socket-proxyd": "socket-proxyd-work-socketproxyd",
+    "haproxy": "haproxy-work-haproxy",
+}
+
+
+def accepted(host: NspawnMachine, engine: Engine) -> list[str]:
+    """What the host has accepted for an engine's forward, with the kernel's timers."""
+    _, port = traffic.place_of(PLACES[engine])
+    return host.succeed(["ss", "-tonH", "state", "established", f"sport = :{port}"]).splitlines()
+
+
+@pytest.mark.parametrize("engine", [*SOCKETS, "socat"])
+@pytest.mark.usefixtures("settled")
+def test_who_says_nothing_for_long_is_asked_whether_it_is_there(
+    host: NspawnMachine, engine: Engine
+) -> None:
+    with once_there(host, "silent", PLACES[engine], 3) as (_, end):
+        found = accepted(host, engine)
+        end()
+    assert len(found) == 3
+    # Some ten minutes after the last word.
+    assert [line for line in found if "timer:(keepalive,9min" not in line] == []
+
+
+@pytest.mark.parametrize("engine", SOCKETS)
+@pytest.mark.usefixtures("settled")
+def test_a_client_that_is_gone_without_a_word_is_forgotten(
+    host: NspawnMachine, engine: Engine
+) -> None:
+    place, socket = PLACES[engine], f"{SOCKETS[engine]}.socket"
+    _, port = traffic.place_of(place)
+    folder = f"/run/systemd/system/{socket}.d"
+    text = "[Socket]\\nKeepAliveTimeSec=2\\nKeepAliveIntervalSec=1\\nKeepAliveProbes=2\\n"
+    host.succeed(["sh", "-c", f"mkdir -p {folder}; printf '{text}' > {folder}/x.conf"])
+    anew = ["sh", "-c", f"systemctl daemon-reload; systemctl restart {socket}"]
+    host.succeed(anew)
+    try:
+        with once_there(host, "silent", place, 3):
+            wait(lambda: run(host, "ask", place, "open") == "3")
+            ports = {line.split()[3].rpartition(":")[2] for line in accepted(host, engine)}
+            # From now on nothing of theirs arrives, neither that they close nor that they are gone.
+            lose = f"tcp dport {port} tcp sport {{ {', '.join(ports)} }} drop"
+            for rule in (
+                "table inet lost",
+                "chain inet lost input { type filter hook input priority -300; }",
+                f"rule inet lost input {lose}",
+            ):
+                host.succeed(["nft", "add", *rule.split()])
+            host.succeed(["pkill", "-KILL", "-f", f"traffic.py silent {place}"])
+        assert len(ports) == 3
+        assert run(host, "ask", place, "open") == "3"
+        wait(lambda: run(host, "ask", place, "open") == "0")
+    finally:
+        host.execute(["nft", "delete", "table", "inet", "lost"])
+        host.succeed(["rm", "-r", folder])
+        host.succeed(anew)
+
+
+@each_engine
+@pytest.mark.usefixtures("settled")
 def test_clients_that_vanish_leave_nothing(host: NspawnMachine, engine: Engine) -> None:
     assert run(host, "vanish", PLACES[engine], 30) == {"gone": 90}
     wait(lambda: run(host, "ask", PLACES[engine], "open") == "0")  # the service is told

@@ -22,7 +22,7 @@ from holo_infra.runtime.bundle import Bundle, make_bundle
 from holo_infra.runtime.embedded import FOLDER, Embedded
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.lab import HostSpec, Lab
-from holo_infra.runtime.labs import locked
+from holo_infra.runtime.labs import check_root, locked
 from holo_infra.runtime.machine import LabMachine
 from holo_infra.runtime.together import at_once
 from holo_infra.runtime.watchers import raise_watchers
@@ -73,6 +73,7 @@ def run(options: argparse.Namespace) -> int:
     Run again with a changed fleet it starts, restarts and stops only what differs. As JSON:
     {"hosts": {name: {"ready", "started", "restarted", "stopped", "troubles"}}, "ports": {…}}.
     """
+    check_root()
     compiled = compile_fleet(options.fleet)
     warned(compiled.warnings, options.format)
     if not compiled.fleet.hosts:

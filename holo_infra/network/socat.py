@@ -12,7 +12,7 @@ from typing import Any
 from holo_infra.model.options import ContainerOptions, ForwarderOptions, ForwardOptions, Holo
 from holo_infra.network.names import forward_name
 from holo_infra.network.probes import SOCAT, until_ready
-from holo_infra.network.sockets import BACKLOG, HALF_CLOSED
+from holo_infra.network.sockets import BACKLOG, HALF_CLOSED, IDLE
 from holo_infra.services.containers import IDENTITY, container_unit
 from holo_infra.services.directives import CONFINED, NO_START_LIMIT, SANDBOX, bind_capability
 from nixgen import (
@@ -136,7 +136,8 @@ def _inner(forward: str, f: ForwarderOptions) -> dict[str, Any]:
 
 def _forking(f: ForwardOptions | ForwarderOptions) -> str:
     """A process a connection. By itself socat lets five wait until it has forked, no more."""
-    tcp = f",fork,reuseaddr,backlog={BACKLOG}"
+    # Who is gone without a word is found by the kernel's questions.
+    tcp = f",fork,reuseaddr,keepalive,keepidle={IDLE},backlog={BACKLOG}"
     return named("forking", choose(f.protocol, {"tcp": tcp, "udp": ",fork,reuseaddr"}))
 
 

@@ -118,12 +118,12 @@ def units_folder(container: str) -> str:
 
 
 def units_of(files: Files, folder: str) -> dict[str, str]:
-    """The unit files that stand in a folder: name -> text."""
+    """The unit files that stand in a folder: name -> text. What has no suffix is none."""
     inside = f"{folder}/"
     return {
         path.removeprefix(inside): content
         for path, content in files.items()
-        if path.startswith(inside) and isinstance(content, str)
+        if path.startswith(inside) and isinstance(content, str) and "." in path[len(inside) :]
     }
 
 

@@ -164,7 +164,7 @@ class Lab:
         switch = self._switch()
         for host in specs.keys() - set(missing):
             if is_new or records[host]["spec"] != _spec(specs[host]):
-                self._wire(attach(records[host]), specs[host], switch)
+                self._rewire(attach(records[host]), specs[host], switch)
                 self.records.write("machines", host, {**records[host], "spec": _spec(specs[host])})
         at_once(start, missing)
 
@@ -233,6 +233,14 @@ class Lab:
             machine.kill()
             self.records.forget("machines", host)
             raise Failure(f"host {host} does not start: {error}") from None
+
+    def _rewire(self, machine: NspawnMachine, spec: HostSpec, switch: Switch) -> None:
+        try:
+            # Of a switch that was killed the kernel removes the links when it finds the time.
+            machine.execute(["ip", "link", "delete", _UPLINK])
+            self._wire(machine, spec, switch)
+        except MachineError as error:
+            raise Failure(f"host {machine.name} does not join the others: {error}") from None
 
     def _wire(self, machine: NspawnMachine, spec: HostSpec, switch: Switch) -> None:
         """Gives a host its address and its ways to others, in place of those that it had."""

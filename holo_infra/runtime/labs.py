@@ -15,7 +15,8 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,49}")
 
 
 def labs() -> list[str]:
-    """The names of the labs that run."""
+    """The names of the labs that run. Raises Failure for who may not know."""
+    check_root()
     return [name for name in remains() if Lab(name).is_running]
 
 
@@ -26,7 +27,6 @@ def remains() -> list[str]:
 
 def the_lab(name: str | None) -> Lab:
     """The lab of this name, or the only one. Raises Failure where that is none."""
-    _check_root()
     known = labs()
     if name is not None:
         if name not in known:
@@ -43,7 +43,7 @@ def the_lab(name: str | None) -> Lab:
 @contextmanager
 def locked(name: str, say: Say) -> Iterator[Lab]:
     """The lab of this name, made where there is none; `say` hears of it where others have it."""
-    _check_root()
+    check_root()
     if not _NAME.fullmatch(name):
         raise Failure(
             f"{name!r}: no name of a lab",
@@ -67,7 +67,7 @@ def locked(name: str, say: Say) -> Iterator[Lab]:
 
 def tidy() -> list[str]:
     """Removes what killed commands have left of labs that do not run; gives their names."""
-    _check_root()
+    check_root()
     removed = []
     for name in remains():
         lab = Lab(name)
@@ -111,6 +111,7 @@ def _whole(lab: Lab) -> Iterator[Lab]:
         raise
 
 
-def _check_root() -> None:
+def check_root() -> None:
+    """Raises Failure for who may not run machines."""
     if os.geteuid() != 0:
         raise Failure("only root can run machines", "run the command as root: sudo holo …")

@@ -44,7 +44,7 @@ def status(machine: Machine, host: str) -> list[Row]:
     record = read_record(machine)
     own = [unit for unit in own_units(record.files, record.containers) if unit != FIREWALL]
     found = states(machine, [*_host_units(record), *own])
-    what = "running" if record.is_settled and record.files else "running, not as it should be"
+    what = "running" if record.is_settled and record.host else "running, not as it should be"
     rows = [Row(host, None, None, MACHINE, what, None, 0, what == "running")]
     if FIREWALL in found:
         rows.append(_firewall(machine, _row(host, None, None, found[FIREWALL])))

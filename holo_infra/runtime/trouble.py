@@ -109,8 +109,9 @@ def _hint(
         r"status=203/EXEC|Unable to locate executable": (
             "the program is not there, or is no program: correct exec_start, or install it"
         ),
-        r"Failed to stat|No such file or directory": "a path that the container needs is not there",
+        # Before what the log of each of these says, too.
         r"status=226/NAMESPACE": "a sandboxing directive names a path that is not there",
+        r"Failed to stat|No such file or directory": "a path that it needs is not there",
         r"status=217/USER": "the user that the unit names is not there",
         r"Operation not permitted|Permission denied": "it lacks a right: see Unit.settings",
         r"Dependency failed": "what it depends on did not start: see there",

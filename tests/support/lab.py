@@ -44,6 +44,17 @@ def fetch(host: NspawnMachine, address: str) -> str | None:
     return done.stdout.decode() if done.returncode == 0 else None
 
 
+REFUSED = 7
+"""How curl ends where nothing listens; 28 is that nobody answers."""
+
+
+def is_refused(host: NspawnMachine, address: str) -> bool:
+    """Whether a connection to an address is refused at once."""
+    return (
+        host.execute(["curl", "-sS", "--max-time", "3", f"http://{address}/"]).returncode == REFUSED
+    )
+
+
 def world(host: str, hub: str, internet: str) -> list[list[str]]:
     """Commands that give a machine its address, and neighbours: a hub and the internet, which serve
     /srv. All of it is in the machine's own namespaces.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from vmtests.places.place import Place
@@ -12,6 +14,7 @@ from vmtests.places.place import Place
 # that no namespace made meanwhile, by another test, gets the same name.
 NAMESPACES: list[str] = []
 PINS: list[int] = []
+KINDS = ("mnt", "net", "pid", "uts", "ipc", "cgroup")
 
 
 def forget_namespaces() -> None:
@@ -29,12 +32,45 @@ def pids_of(place: Place) -> tuple[int, int]:
 def remember_namespaces(keeper: int, leader: int) -> None:
     links = [Path(f"/proc/{keeper}/ns/{kind}") for kind in ("mnt", "net")]
     if keeper != leader:
-        kinds = ("mnt", "net", "pid", "uts", "ipc", "cgroup")
-        links += [Path(f"/proc/{leader}/ns/{kind}") for kind in kinds]
+        links += [Path(f"/proc/{leader}/ns/{kind}") for kind in KINDS]
     PINS.extend(os.open(link, os.O_RDONLY) for link in links)
     NAMESPACES.extend(str(link.readlink()) for link in links)
     assert len(set(NAMESPACES)) == len(links)
     assert not set(NAMESPACES) & {str(link.readlink()) for link in Path("/proc/self/ns").iterdir()}
+
+
+def remember_namespaces_of(pids: Iterable[int]) -> None:
+    """All namespaces that these processes live in or have given names, but this computer's own.
+
+    Of those that are gone meanwhile, none.
+    """
+    ours = {str(link.readlink()) for link in Path("/proc/self/ns").iterdir()}
+    for pid in pids:
+        links = [Path(f"/proc/{pid}/ns/{kind}") for kind in KINDS]
+        with suppress(OSError):
+            links += Path(f"/proc/{pid}/root/run/netns").iterdir()
+        for link in links:
+            with suppress(OSError):  # gone meanwhile
+                pin = os.open(link, os.O_RDONLY)
+                name = str(Path(f"/proc/self/fd/{pin}").readlink())
+                # A name in /run/netns may have lost its namespace.
+                if name.startswith("/") or name in ours or name in NAMESPACES:
+                    os.close(pin)
+                else:
+                    PINS.append(pin)
+                    NAMESPACES.append(name)
+
+
+def _held(process: Path) -> list[str]:
+    """The namespaces that a process lives in or keeps open; our own pins do not count."""
+    links = [*(process / "ns").iterdir()]
+    if process.name != str(os.getpid()):
+        links += (process / "fd").iterdir()
+    found = []
+    for link in links:
+        with suppress(OSError):  # closed meanwhile
+            found.append(str(link.readlink()))
+    return found
 
 
 def traces(name: str) -> list[str]:
@@ -43,7 +79,7 @@ def traces(name: str) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             told = (process / "cmdline").read_bytes() + (process / "cgroup").read_bytes()
-            lives = [str(link.readlink()) for link in (process / "ns").iterdir()]
+            lives = _held(process)
         except OSError:  # gone meanwhile
             continue
         marks = [f"vmtests-{name}-".encode(), f"--machine={name}\0".encode()]

@@ -270,6 +270,23 @@ async def crowd(place: str, count: str) -> dict[str, int]:
     return {"echoed": len(crowd)}
 
 
+async def silent(place: str, count: str) -> dict[str, int]:
+    """So many connections that say nothing at all, until a line comes on standard input.
+
+    On standard output a line tells when all are open.
+    """
+    address, port = place_of(place)
+    made = (asyncio.open_connection(address, port) for _ in range(int(count)))
+    held = await asyncio.wait_for(asyncio.gather(*made), PATIENCE)
+    sys.stdout.write("there\n")
+    sys.stdout.flush()
+    await asyncio.to_thread(sys.stdin.readline)
+    for _, writer in held:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in held))
+    return {"held": len(held)}
+
+
 async def slow(place: str, count: str, size: str) -> dict[str, object]:
     """So many clients that say a byte now and then, and one that takes its time to read `size`."""
 
@@ -394,7 +411,7 @@ def unreaped() -> int:
 
 COMMANDS: list[Callable[..., object]] = [
     *(serve, ask, echo, down, up, finished, outlived),
-    *(crowd, slow, vanish, refused, until_end, footprint, unreaped),
+    *(crowd, silent, slow, vanish, refused, until_end, footprint, unreaped),
 ]
 
 
