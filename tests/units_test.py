@@ -110,7 +110,7 @@ def nft_says(rules: str) -> str:
 
 @pytest.mark.needs("nft")
 def test_nftables_accepts_the_rules_of_random_fleets() -> None:
-    files = systemd(fleets.lowered(fleets.fleet(random.Random(29), 90)))
+    files = systemd(fleets.lowered(fleets.fleet(random.Random(30), 120)))
     rules = [str(content) for path, content in files.items() if path.endswith("firewall.nft")]
     assert len(rules) > 20
     parts = ("@together", "@hub", "@internet", "masquerade", "@of_one", "@of_all", "@services")
