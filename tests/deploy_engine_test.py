@@ -27,7 +27,14 @@ pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
 
 ANOTHER = "SUAM-an0ther-of-nats-11d0"
 """What a secret is later."""
-ALL_SECRETS = (*SECRETS.values(), ANOTHER)
+ALL_SECRETS = (*SECRETS.values(), ANOTHER, "SUAM-b4d")
+BAD = "SUAM-b4d"
+"""One with which the service does not start."""
+READ_ANEW = [
+    "update alpha.credentials.attempt:/etc/keys/nats.nk",
+    "update alpha.credentials:/etc/keys/nats.nk",
+    "update alpha.reread",
+]
 CONTROL = "a-word-that-is-no-secret-4b1f"
 """What is looked for as well, and must be found."""
 
@@ -87,7 +94,7 @@ def test_a_preview_runs_no_command(stack: Pair, told: list[str]) -> None:
     told.append(stack.deploy("preview"))
     assert stack.commands() == []
     assert "alpha  units.apply  to be created\n" in told[-1]
-    assert told[-1].endswith("test: 16 resources to be created\n")
+    assert told[-1].endswith("test: 19 resources to be created\n")
     for one in stack.servers.values():
         assert one.files() == one.files_before
 
@@ -96,15 +103,18 @@ def test_up_brings_both_hosts(stack: Pair, told: list[str]) -> None:
     told.append(stack.deploy("up"))
     commands = stack.commands()
     assert sorted(commands) == [
+        "create alpha.credentials.attempt:/etc/keys/mongo.url",
+        "create alpha.credentials.attempt:/etc/keys/nats.nk",
         "create alpha.credentials:/etc/keys/mongo.url",
         "create alpha.credentials:/etc/keys/nats.nk",
+        "create alpha.reread",
         "create alpha.units.apply",
         "create alpha.units.attempt",
         "create beta.units.apply",
         "create beta.units.attempt",
     ]
     of_alpha = [one for one in commands if "alpha" in one]
-    assert of_alpha[-1] == "create alpha.units.apply"
+    assert of_alpha[-2:] == ["create alpha.units.apply", "create alpha.reread"]
     for name, one in stack.servers.items():
         assert nice(one) == "1"
         lines = [
@@ -113,7 +123,7 @@ def test_up_brings_both_hosts(stack: Pair, told: list[str]) -> None:
             f"{name}  created",
         ]
         assert [line in told[-1] for line in lines] == [True] * 3
-    assert told[-1].endswith("test: 16 resources created\n")
+    assert told[-1].endswith("test: 19 resources created\n")
     alpha = stack.servers["alpha"].machine
     for name, secret in SECRETS.items():
         assert alpha.succeed(["cat", PLACES[name]]) == secret
@@ -150,10 +160,28 @@ def test_a_secret_that_is_another_is_put_there_and_read_anew(stack: Pair, told: 
     since = started(beta)
     stack.set_secret("natsKey", ANOTHER)
     told.append(stack.deploy("up", "--target", "alpha"))
-    assert stack.commands() == ["update alpha.credentials:/etc/keys/nats.nk"]
+    assert stack.commands() == READ_ANEW
     assert alpha.succeed(["cat", PLACES["natsKey"]]) == ANOTHER
-    wait(lambda: alpha.execute(["sh", "-c", read]).stdout.decode() == ANOTHER)
+    assert alpha.succeed(["sh", "-c", read]) == ANOTHER
     assert started(beta) == since
+    assert alpha.execute(["test", "-e", f"{PLACES['natsKey']}.changed"]).returncode != 0
+
+
+def test_a_secret_that_a_service_does_not_start_with_is_put_back(
+    stack: Pair, told: list[str]
+) -> None:
+    alpha = stack.servers["alpha"].machine
+    stack.set_secret("natsKey", BAD)
+    done = stack.run("up")
+    told.append(done.stdout + done.stderr)
+    assert done.returncode == 1
+    assert "alpha  reread  failed" in done.stderr
+    stack.commands()
+    stack.set_secret("natsKey", ANOTHER)
+    told.append(stack.deploy("up"))
+    assert stack.commands() == READ_ANEW
+    assert alpha.succeed(["cat", PLACES["natsKey"]]) == ANOTHER
+    assert stack.drift("alpha") == "no drift\n"
 
 
 def started(machine: NspawnMachine) -> str:
@@ -201,7 +229,7 @@ def test_only_the_host_that_is_named_is_touched(stack: Pair, told: list[str]) ->
 
 
 def test_a_stack_that_is_not_there_is_made_by_up_alone(stack: Pair) -> None:
-    for operation in ("destroy", "refresh", "drift"):
+    for operation in ("preview", "destroy", "refresh", "drift"):
         refused = stack.run(operation, stack="tset")
         assert refused.returncode == 1
         assert "no stack tset\n  hint: holo deploy up tset makes it\n" in refused.stderr
@@ -228,8 +256,8 @@ def test_what_does_not_become_ready_is_rolled_back_and_the_others_go_on(
 
 def test_the_next_up_mends_what_was_rolled_back(stack: Pair, told: list[str]) -> None:
     stack.write(("alpha", "3"), ("beta", "4"))
-    told.append(stack.deploy("up"))
-    assert stack.commands() == deployed("alpha")
+    told.append(stack.deploy("up", "--check-drift"))
+    assert stack.commands()[-1] == "update alpha.units.apply"
     assert stack.drift("alpha") == "no drift\n"
     assert [nice(one) for one in stack.servers.values()] == ["3", "4"]
 

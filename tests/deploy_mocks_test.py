@@ -63,6 +63,8 @@ def test_the_tree_of_existing_hosts_reads_like_the_fleet(folders: dict[str, Path
         "core.nixos.switch": (command, "core.nixos"),
         "edge": ("holo:index:Host", "existing"),
         "edge.credentials": ("holo:index:Credentials", "edge"),
+        "edge.credentials.attempt:/etc/keys/mongo.url": (command, "edge.credentials"),
+        "edge.credentials.attempt:/etc/keys/nats.nk": (command, "edge.credentials"),
         "edge.credentials:/etc/keys/mongo.url": (command, "edge.credentials"),
         "edge.credentials:/etc/keys/nats.nk": (command, "edge.credentials"),
         "edge.units": ("holo:index:UnitDeployment", "edge"),
@@ -98,19 +100,25 @@ def test_nothing_is_undone_on_a_server_that_goes(folders: dict[str, Path]) -> No
 def test_a_server_begins_with_the_host_key_that_is_verified(folders: dict[str, Path]) -> None:
     resources = graph(folders["hetzner"], SETTINGS, SECRETS)
     told = yaml.safe_load(resources["edge.machine"].text("userData"))
-    assert told["ssh_keys"]["ed25519_private"] == SECRETS["holo:edgeHostKey"]
+    assert told["ssh_keys"]["ed25519_private"] == SECRETS["holo:edgeHostKey"] + "\n"
     public = told["ssh_keys"]["ed25519_public"]
     assert f"--host-key '{public}'" in resources["edge.units.apply"].text("create")
 
 
 def test_a_server_that_is_made_anew_is_installed_anew(folders: dict[str, Path]) -> None:
     """Where NixOS is, the command does nothing: tests/switch_test.py."""
-    install = graph(folders["hetzner"], SETTINGS, SECRETS)["core.install"]
+    resources = graph(folders["hetzner"], SETTINGS, SECRETS)
+    install = resources["core.install"]
     assert re.match(
         "holo switch fleet.yaml core .* --install --timeout 600$", install.text("create")
     )
     assert install.text("update") == install.text("create")
     assert "delete" not in install.inputs
+    assert install.inputs["triggers"] == ["core.machine-id"]
+    anew = ("core.machine.reach", "core.nixos.attempt", "edge.units.attempt")
+    for name in (*anew, "edge.credentials.attempt:/etc/keys/nats.nk"):
+        host = name.partition(".")[0]
+        assert f"{host}.machine-id" in resources[name].text("triggers")
 
 
 def test_what_plain_units_need_is_there_after_the_first_boot(folders: dict[str, Path]) -> None:
@@ -120,7 +128,7 @@ def test_what_plain_units_need_is_there_after_the_first_boot(folders: dict[str, 
     )
     assert {"busybox-static", "nftables", "systemd-container"} <= {*edge["packages"]}
     assert core["packages"] == []
-    assert "cloud-init status --wait" in resources["edge.machine.reach"].text("create")
+    assert resources["edge.machine.reach"].text("create").endswith(" booted.sh")
 
 
 def test_nixos_is_put_on_a_machine_that_is_there_where_that_is_said(
@@ -145,7 +153,8 @@ def test_no_secret_is_plain(resources: Graph) -> None:
 def test_a_secret_travels_on_standard_input_or_at_a_first_boot_alone(resources: Graph) -> None:
     for one in resources.values():
         secret = {key for key in one.inputs if one.is_secret(key)}
-        assert secret <= {"stdin", "userData"}, one.name
+        assert secret <= {"stdin", "userData", "triggers"}, one.name
+        assert not any(text in one.text("triggers") for text in SECRETS.values())
 
 
 def test_each_deployment_is_triggered_by_its_content(resources: Graph) -> None:
@@ -160,7 +169,7 @@ def test_each_deployment_is_triggered_by_its_content(resources: Graph) -> None:
         content, attempt = doing.inputs["triggers"]
         assert re.fullmatch("[0-9a-f]{64}", content)
         assert attempt == f"what {one.name}.attempt printed"
-        assert resources[f"{one.name}.attempt"].inputs["triggers"] == [content]
+        assert resources[f"{one.name}.attempt"].inputs["triggers"][0] == content
         assert doing.text("update") == doing.text("create")
         assert "delete" not in doing.inputs  # it would run after every change
 
@@ -208,6 +217,12 @@ def test_the_same_fleet_gives_the_same_graph(folders: dict[str, Path]) -> None:
     assert graph(folders["existing"], SETTINGS, SECRETS) == first
 
 
+def made(**changes: object) -> str:
+    server = {"serverType": "cx22", "location": "nbg1", "sshKeys": ["a"]}
+    keys = {"hostKey": "ssh-ed25519 A", "privateHostKey": "k"}
+    return json.dumps({"edge": {"hetzner": {**server, **keys, **changes}}})
+
+
 @pytest.mark.parametrize(
     ("setting", "told"),
     [
@@ -226,6 +241,8 @@ def test_the_same_fleet_gives_the_same_graph(folders: dict[str, Path]) -> None:
             "holo:hosts.edge.timeout: Input should",
         ),
         ('{"edge": {"ssh": "ssh://there", "credentials": {"/etc/": "x"}}}', "holo:hosts.edge.cred"),
+        (made(sshKeys=[]), "holo:hosts.edge.hetzner.sshKeys: List should have at least 1 item"),
+        (made(hostKey="ssh-rsa A"), "holo:hosts.edge.hetzner.hostKey: String should match pattern"),
         (
             '{"edge": {"ssh": "ssh://there", "install": true}, "core": {"ssh": "ssh://there"}}',
             "holo:hosts.edge.install: its platform is systemd, not nixos",
@@ -258,18 +275,38 @@ def of(make: Callable[[], object]) -> Graph:
 
 def test_credentials_alone() -> None:
     files = {"/a/b": "secret", "/c": "other"}
-    args = CredentialsArgs(WAY, files, {"/a/b": ["web.service"]})
-    made = of(lambda: Credentials("keys", args))
-    assert set(made) == {"keys", "keys:/a/b", "keys:/c"}
+    made = of(lambda: Credentials("keys", CredentialsArgs(WAY, files)))
+    assert set(made) == {"keys", "keys:/a/b", "keys.attempt:/a/b", "keys:/c", "keys.attempt:/c"}
     file = made["keys:/a/b"]
     assert file.is_secret("stdin")
     assert file.text("stdin") == "secretEND."
     assert file.text("create").startswith("holo at --ssh-config ssh_config --host-key ")
-    assert file.text("create").endswith(" put /a/b")
-    assert file.text("update").endswith(" put /a/b web.service")
-    assert made["keys:/c"].text("update") == made["keys:/c"].text("create")
-    assert file.text("delete").endswith("ssh://there -- rm -f /a/b /a/b.new")
+    assert file.text("create").endswith(" put.sh /a/b")
+    assert file.text("update") == file.text("create")
+    assert file.text("delete").endswith("ssh://there -- rm -f /a/b /a/b.new /a/b.changed")
+    assert made["keys.attempt:/a/b"].is_secret("triggers")
     assert made["keys"].outputs == {"paths": ["/a/b", "/c"]}
+
+
+def test_units_that_have_read_a_secret_are_looked_at_after_the_deployment(
+    folders: dict[str, Path],
+) -> None:
+    resources = graph(folders["hetzner"], SETTINGS, SECRETS)
+    assert not [name for name in resources if name.endswith(".reread")]  # nothing there reads one
+    args = HostArgs(
+        Existing("ssh://there"),
+        "systemd",
+        "digest",
+        credentials={"/k": "secret"},
+        readers={"/k": ["a.service", "b.service"], "/other": ["c.service"]},
+    )
+    made = of(lambda: Fleet("f", FleetArgs("f", "fleet.yaml", "out", {"edge": args})))
+    reread = made["edge.reread"]
+    first, second = reread.text("create").split(" && holo apply ")
+    assert first.endswith("reread.sh /k a.service /k b.service")
+    assert made["edge.units.apply"].text("create") == f"holo apply {second}"
+    assert reread.dependencies >= {"edge.units.apply"}
+    assert "what edge.credentials.attempt:/k printed" in reread.text("triggers")
 
 
 def test_a_unit_deployment_alone() -> None:

@@ -17,7 +17,7 @@ from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.failure import Failure
 from holo_infra.runtime.lock import PATIENCE
 from holo_infra.runtime.machine import Machine, ThisComputer
-from holo_infra.runtime.ssh import SshMachine
+from holo_infra.runtime.reach import reached_within
 from holo_infra.targets.content import unit_content
 
 
@@ -88,7 +88,7 @@ def reached(options: argparse.Namespace) -> Iterator[Machine]:
     if options.to is None:
         yield ThisComputer()
         return
-    with SshMachine(options.to, options.ssh_config, options.host_key) as machine:
+    with reached_within(options.to, options.ssh_config, options.host_key, 0) as machine:
         yield machine
 
 

@@ -1,4 +1,4 @@
-"""`holo deploy preview|up|refresh|destroy STACK`: a stack of Pulumi, with progress of each host."""
+"""`holo deploy preview|up|refresh|destroy|drift|cancel STACK`: a fleet as a stack of Pulumi."""
 
 from __future__ import annotations
 
@@ -65,9 +65,13 @@ def run(options: argparse.Namespace) -> int:
         raise Failure(f"{error.name} is not installed", hint) from None
     if options.check_drift and options.operation != "up":
         raise Failure("--check-drift is for up", "holo deploy drift looks at all hosts")
+    if options.parallel and options.operation in {"drift", "cancel"}:
+        raise Failure(f"--parallel is not for {options.operation}")
+    if options.target and options.operation == "cancel":
+        raise Failure("--target is not for cancel", "a lock is that of the whole stack")
     folder = options.project.resolve()
-    stack = Stack(folder, options.stack, make=options.operation in {"preview", "up"})
-    _check_targets(stack, folder, options.target)
+    stack = Stack(folder, options.stack, make=options.operation == "up")
+    _check_targets(stack, folder, options)
     if options.operation == "cancel":
         stack.cancel()
         return 0
@@ -90,10 +94,12 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_targets(stack: Stack, folder: Path, names: list[str]) -> None:
-    if names:
-        known = {*_compiled(stack, folder), *stack.deployed()}
-        for name in names:
+def _check_targets(stack: Stack, folder: Path, options: argparse.Namespace) -> None:
+    if options.target:
+        known = stack.hosts()
+        if options.operation != "destroy":  # which needs nothing that was compiled
+            known |= {*_compiled(stack, folder)}
+        for name in options.target:
             if name not in known:
                 raise Failure(
                     f"--target {name}: no such host", f"one of {', '.join(sorted(known))}"
@@ -125,12 +131,12 @@ def _drift(stack: Stack, folder: Path, only: list[str], *, unchanged: bool) -> l
         lowered = compiled.lowered.hosts.get(name)
         if lowered is None or name not in hosts or (only and name not in only):
             continue  # to be taken away, or not asked for
-        if unchanged and deployed["content"] != contents.get(name):
-            continue
         if lowered.model.platform != "systemd":
             say(f"{name}: not looked at: its platform is {lowered.model.platform}")
             continue
-        with SshMachine(deployed["url"], config, hosts[name].known_key) as machine:
+        if unchanged and deployed.content != contents.get(name):
+            continue
+        with SshMachine(deployed.url, config, hosts[name].known_key) as machine:
             found = drift(machine, make_bundle(compiled.lowered, name), lowered)
         lines += [f"{name}  {drift_line(one)}" for one in found]
     return lines

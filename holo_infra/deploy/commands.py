@@ -24,8 +24,13 @@ class Way:
     """The machine's public key; without it, who deploys must know the machine."""
     ssh_config: str | None = None
     """For ssh's `-F`, relative to the stack's folder."""
-    machine: pulumi.Resource | None = None
+    machine: pulumi.CustomResource | None = None
     """What goes with all that is on it, where the stack has made it."""
+
+    @property
+    def anew(self) -> list[pulumi.Input[str]]:
+        """Triggers of what is done on a machine: another one where it is made anew."""
+        return [] if self.machine is None else [self.machine.id]
 
     @property
     def options(self) -> list[pulumi.Input[str]]:
@@ -72,26 +77,40 @@ def command(  # noqa: PLR0913 - what a command may have, each by its name
     opts: pulumi.ResourceOptions,
     *,
     run: Sequence[pulumi.Input[str]] | None = None,
+    then: Sequence[pulumi.Input[str]] | None = None,
     undo: Sequence[pulumi.Input[str]] | None = None,
     stdin: pulumi.Input[str] | None = None,
     triggers: Sequence[pulumi.Input[str]] | None = None,
-    update: Sequence[pulumi.Input[str]] | None = None,
     again: bool = True,
 ) -> local.Command:
-    """`run` when it is new, `again` (or `update`) when anything changes; `undo` when it goes.
+    """`run` (and `then`) when it is new, and `again` when anything changes; `undo` when it goes.
 
     A command that is given `triggers` is updated by another of them, not replaced: an update that
     fails is tried again by the next, and `undo` of the old one does not run after the new one.
     """
     doing = None if run is None else line(run)
+    if doing is not None and then is not None:
+        doing = pulumi.Output.concat(doing, " && ", line(then))
     return local.Command(
         name,
         opts,
         create=doing,
-        update=line(update) if update else doing if again else "true",
+        update=doing if again else "true",
         delete=None if undo is None else line(undo),
         stdin=stdin,
         triggers=triggers,
         # What was printed before is no input of ours, and environments are seen by others.
         add_previous_output_in_env=False,
     )
+
+
+def attempted(
+    name: str, opts: pulumi.ResourceOptions, way: Way, *triggers: pulumi.Input[str]
+) -> pulumi.Output[str]:
+    """A number that is another for each try to bring something to a machine: a trigger of it.
+
+    It is left before the try begins. So where that fails, or is killed, and the triggers are the
+    earlier ones again, what it has changed is put back.
+    """
+    run = ["date", "+%s%N"]
+    return command(name, opts, run=run, triggers=[*triggers, *way.anew]).stdout

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 import pulumi
 
-from holo_infra.deploy.commands import Way, below, command
+from holo_infra.deploy.commands import Way, attempted, below, command
 
-PUT = """\
-set -eu
-umask 077
-mkdir -p "$(dirname "$1")"
-cat > "$1.new"
-[ "$(tail -c 4 "$1.new")" = END. ]
-truncate -s -4 "$1.new"
-mv -f "$1.new" "$1"
-shift
-for unit; do
-    if systemctl is-active --quiet "$unit" || systemctl is-failed --quiet "$unit"; then
-        systemctl restart "$unit"
-    fi
-done
-"""
-"""Puts its input into the file `$1`, which only root can read: as a whole, or not at all.
-
-A connection that is cut looks like the input's end there, so that has a mark. Then the units that
-follow are started anew, those that should run.
-"""
+_HERE = Path(__file__).parent
+PUT, REREAD = ((_HERE / name).read_text() for name in ("put.sh", "reread.sh"))
 _END = "END."
+"""How put.sh knows that its input is whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +24,6 @@ class CredentialsArgs:
     way: Way
     files: Mapping[str, pulumi.Input[str]]
     """Absolute path on the host -> the secret."""
-    readers: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Such a path -> the units that are started anew when its secret is another."""
 
 
 class Credentials(pulumi.ComponentResource):
@@ -48,20 +31,37 @@ class Credentials(pulumi.ComponentResource):
 
     paths: pulumi.Output[Sequence[str]]
     """Where they are."""
+    attempts: list[pulumi.Input[str]]
+    """Others whenever a file may be another."""
 
     def __init__(
         self, name: str, args: CredentialsArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("holo:index:Credentials", name, None, opts)
         self.paths = pulumi.Output.from_input(sorted(args.files))
-        for path, secret in sorted(args.files.items()):
-            put = ("sh", "-c", PUT, "put", path)
+        self.attempts = []
+        for path, given in sorted(args.files.items()):
+            secret = pulumi.Output.secret(given)
+            tried = attempted(
+                f"{name}.attempt:{path}", below(self, opts), args.way, secret.apply(_digest)
+            )
             command(
                 f"{name}:{path}",
                 below(self, opts, goes_with=args.way.machine),
-                run=args.way.at(*put),
-                update=args.way.at(*put, *args.readers.get(path, ())),
-                undo=args.way.at("rm", "-f", path, f"{path}.new"),
-                stdin=pulumi.Output.secret(pulumi.Output.concat(secret, _END)),
+                run=args.way.at("sh", "-c", PUT, "put.sh", path),
+                undo=args.way.at("rm", "-f", path, f"{path}.new", f"{path}.changed"),
+                stdin=pulumi.Output.concat(secret, _END),
+                triggers=[tried],
             )
+            self.attempts.append(tried)
         self.register_outputs({"paths": self.paths})
+
+
+def reread(way: Way, readers: Mapping[str, Sequence[str]]) -> list[pulumi.Input[str]]:
+    """What starts units anew that have read such a file, where it is another since."""
+    pairs = [word for path, units in sorted(readers.items()) for u in units for word in (path, u)]
+    return way.at("sh", "-c", REREAD, "reread.sh", *pairs)
+
+
+def _digest(secret: str) -> str:
+    return sha256(secret.encode()).hexdigest()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from holo_infra.deploy.commands import Way, below, command
+from holo_infra.deploy.commands import Way, attempted, below, command
 
 _STOPPING = 120
 """Seconds that stopping units may take, besides the waits for what is started."""
@@ -35,23 +35,24 @@ class Deployment(pulumi.ComponentResource):
     content: pulumi.Output[str]
     """The digest of what is there."""
 
+    check: Sequence[pulumi.Input[str]]
+    """Changes nothing where all is as it should be; else tells, and puts it right."""
+
     def _deploy(
         self,
         name: str,
         verb: str,
         run: Sequence[pulumi.Input[str]],
-        content: pulumi.Input[str],
+        args: UnitDeploymentArgs | NixosDeploymentArgs,
         opts: pulumi.ResourceOptions,
     ) -> None:
-        """Run a deployment where the content is another, or an earlier one did not end well.
-
-        A try leaves another number before it begins. So where it fails, or is killed, and the
-        content is the earlier one again, what it has changed is put back.
-        """
-        attempt = command(f"{name}.attempt", opts, run=["date", "+%s%N"], triggers=[content])
-        triggers = [content, attempt.stdout]
-        done = command(f"{name}.{verb}", opts, run=run, triggers=triggers)
-        self.content = pulumi.Output.all(content, done.id).apply(lambda known: str(known[0]))
+        """Run a deployment where the content is another, or an earlier one did not end well."""
+        tried = attempted(f"{name}.attempt", opts, args.way, args.content)
+        done = command(f"{name}.{verb}", opts, run=run, triggers=[args.content, tried])
+        self.check = run
+        # What a command has printed is not known where it has failed.
+        told = pulumi.Output.all(args.content, done.stdout)
+        self.content = told.apply(lambda known: str(known[0]))
         self.register_outputs({"content": self.content})
 
 
@@ -76,7 +77,7 @@ class UnitDeployment(Deployment):
             name,
             "apply",
             [*apply, *timeout, "--content", args.content],
-            args.content,
+            args,
             below(self, opts, removal),
         )
 
@@ -110,7 +111,7 @@ class NixosDeployment(Deployment):
             name,
             "switch",
             [*switch, *patience, "--timeout", f"{args.timeout:g}"],
-            args.content,
+            args,
             below(self, opts),
         )
 

@@ -1,4 +1,4 @@
-"""Runs a stack on Pulumi's engine, through its Automation API. Knows no fleet and no component."""
+"""Runs a stack on Pulumi's engine, through its Automation API. Knows no machine."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ _HOLDER = re.compile(r"file://\S+: created by .*@(?P<host>\S+) \(pid (?P<pid>[0-
 """Who holds a stack's lock that is a file, as the engine says it."""
 
 
+_DIGEST = re.compile("[0-9a-f]{64}")
+"""What is not known yet stands in the state as something else."""
+
+
 _AGAIN = ("an unhandled error occurred", "update failed", "preview failed")
 """How messages of the stack begin that tell what was told."""
 
@@ -59,6 +63,15 @@ class Options:
     """How many steps at once at most."""
     hosts: Sequence[str] = ()
     """Only these; all, if none is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deployed:
+    """A host in a stack's state."""
+
+    url: str
+    content: str
+    """The digest of what was deployed."""
 
 
 class Stack:
@@ -165,11 +178,24 @@ class Stack:
             raise Failure(f"Pulumi.{self.name}.yaml: holo:{lacking[0]} is not set")
         return told
 
-    def deployed(self) -> dict[str, dict[str, str]]:
-        """Of each host that is there, its `url` and the `content` that was deployed last."""
+    def deployed(self) -> dict[str, Deployed]:
+        """The hosts that are there as they were to be; not those that lately failed."""
+        return {
+            name: Deployed(outputs["url"], outputs["content"])
+            for name, outputs in self._hosts().items()
+            if _DIGEST.fullmatch(outputs.get("content", ""))
+        }
+
+    def hosts(self) -> set[str]:
+        """The hosts of which anything is there."""
+        return {*self._hosts()}
+
+    def _hosts(self) -> dict[str, dict[str, str]]:
+        """What the state holds of each host."""
         with _told():
-            found = self._stack.outputs().get("hosts")
-        return dict(found.value) if found is not None else {}
+            state = self._stack.export_stack().deployment or {}
+        found = [one for one in state.get("resources", []) if one["type"] == "holo:index:Host"]
+        return {_names(one["urn"])[0]: one.get("outputs", {}) for one in found}
 
     def cancel(self) -> None:
         """Ends a run that is under way, or takes away the lock of one that was killed."""

@@ -9,7 +9,7 @@ from typing import Literal
 import pulumi
 
 from holo_infra.deploy.commands import Way, below, command
-from holo_infra.deploy.credentials import Credentials, CredentialsArgs
+from holo_infra.deploy.credentials import Credentials, CredentialsArgs, reread
 from holo_infra.deploy.deployments import (
     Deployment,
     NixosDeployment,
@@ -75,12 +75,24 @@ class Host(pulumi.ComponentResource):
     ) -> None:
         super().__init__("holo:index:Host", name, None, opts)
         way, needs = find(f"{name}.machine", args.place, below(self, opts), fleet.ssh_config)
+        attempts: list[pulumi.Input[str]] = []
         if args.install:
             needs += [_install(name, fleet, way, below(self, opts, *needs))]
         if args.credentials:
-            told = CredentialsArgs(way, args.credentials, args.readers)
-            needs += [Credentials(f"{name}.credentials", told, below(self, opts, *needs))]
+            told = CredentialsArgs(way, args.credentials)
+            secrets = Credentials(f"{name}.credentials", told, below(self, opts, *needs))
+            needs += [secrets]
+            attempts += secrets.attempts
         deployed = _deployment(name, args, fleet, way, below(self, opts, *needs))
+        readers = {path: args.readers.get(path, ()) for path in args.credentials}
+        if any(readers.values()):
+            command(
+                f"{name}.reread",
+                below(self, opts, deployed),
+                run=reread(way, readers),
+                then=deployed.check,
+                triggers=attempts,
+            )
         if args.drain:
             command(
                 f"{name}.drain",
@@ -110,7 +122,8 @@ def _install(
 ) -> pulumi.Resource:
     """NixOS on a machine without; nothing where it is, so that a disk is formatted once."""
     words = ["holo", "switch", fleet.file, name, "--flake", fleet.out, *way.to, "--install"]
-    return command(f"{name}.install", opts, run=[*words, "--timeout", _BOOT])
+    run = [*words, "--timeout", _BOOT]
+    return command(f"{name}.install", opts, run=run, triggers=way.anew)
 
 
 class Fleet(pulumi.ComponentResource):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pulumi
 
@@ -41,8 +42,7 @@ class Hetzner:
 Place = Existing | Hetzner
 
 
-_READY = ("sh", "-c", "! command -v cloud-init || cloud-init status --wait")
-"""Ends when the first boot has done all that it was told; NixOS has none of it."""
+BOOTED = (Path(__file__).parent / "booted.sh").read_text()
 
 
 def find(
@@ -70,8 +70,9 @@ def find(
             )
             url = pulumi.Output.concat("ssh://root@", server.ipv4_address)
             way = Way(url, place.host_key, ssh_config, server)
-            wait = ["holo", "at", *way.options, "--patience", "300", way.url, "--", *_READY]
-            reach = command(f"{name}.reach", opts, run=wait)
+            at = ["holo", "at", *way.options, "--patience", "300", way.url, "--"]
+            wait = [*at, "sh", "-c", BOOTED, "booted.sh"]
+            reach = command(f"{name}.reach", opts, run=wait, triggers=way.anew)
             return way, [server, reach]
 
 
@@ -79,7 +80,9 @@ def first_boot(place: Hetzner) -> pulumi.Output[str]:
     """For cloud-init: the server's host key, and what is installed. JSON is YAML."""
 
     def told(key: str) -> str:
-        keys = {"ed25519_private": key, "ed25519_public": place.host_key}
+        # sshd refuses a key whose last line has no end; Pulumi takes that away from settings.
+        private = key.strip() + "\n"
+        keys = {"ed25519_private": private, "ed25519_public": place.host_key}
         config = {
             "ssh_deletekeys": True,
             "ssh_keys": keys,

@@ -68,10 +68,10 @@ class Server(_Told):
 
     server_type: str
     location: str
-    host_key: str
+    host_key: Annotated[str, Field(pattern=r"^ssh-ed25519 [A-Za-z0-9+/=]+( .*)?$")]
     private_host_key: str
     """The name of the setting that holds it."""
-    ssh_keys: list[str] = Field(default_factory=list)
+    ssh_keys: Annotated[list[str], Field(min_length=1)]
     image: str = "debian-13"
 
 
@@ -181,7 +181,7 @@ def _place(name: str, host: CompiledHost, told: Settings, config: pulumi.Config)
     match host.provider, told:
         case "existing", Settings(ssh=str(url), hetzner=None):
             return Existing(url, told.host_key)
-        case "hetzner", Settings(ssh=None, hetzner=Server() as server):
+        case "hetzner", Settings(ssh=None, host_key=None, hetzner=Server() as server):
             if lacking := sorted({*host.secrets} - {*told.credentials}):
                 raise Failure(f"holo:hosts.{name}.credentials: nobody puts {lacking[0]} there")
             return Hetzner(

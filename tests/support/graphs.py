@@ -16,7 +16,7 @@ from pulumi.runtime import mocks, set_all_config
 from pulumi.runtime.stack import run_pulumi_func
 
 from holo_infra.deploy.program import program
-from tests.support.command_stand_in import MARK
+from tests.support.command_stand_in import is_marked, plain
 from tests.support.holo import holo
 
 NONE: Mapping[str, str] = {}
@@ -39,13 +39,13 @@ class Registered:
     """What a component has registered."""
 
     def is_secret(self, key: str) -> bool:
-        value = self.inputs.get(key)
-        return isinstance(value, dict) and MARK in value
+        """Whether it is one, or holds one."""
+        return is_marked(self.inputs.get(key))
 
     def text(self, key: str) -> str:
         """An input, secret or not."""
         value = self.inputs.get(key, "")
-        return str(value["value"] if self.is_secret(key) else value)
+        return str(plain(value))
 
     def plain(self) -> str:
         """All that is not secret."""

@@ -87,7 +87,11 @@ class Pair:
         if "alpha" in hosts:
             web = told["hosts"]["alpha"]["containers"]["web"]
             web["secrets"] = {"nats": PLACES["natsKey"]}
-            web["units"]["pages"]["secrets"] = ["nats"]
+            pages = web["units"]["pages"]
+            pages["secrets"] = ["nats"]
+            httpd = " ".join(pages["exec_start"])
+            check = '! grep -q b4d "$CREDENTIALS_DIRECTORY/nats" || exit 3; exec '
+            pages["exec_start"] = ["sh", "-c", f"{check}{httpd}"]
         if broken:
             failing = ["sh", "-c", "echo no pages here >&2; exit 3"]
             told["hosts"][broken]["containers"]["web"]["units"]["pages"]["exec_start"] = failing
