@@ -662,7 +662,8 @@ def test_a_machine_with_another_host_key_is_refused(applied: Server, tmp_path: P
     done = run("at", *ssh, applied.host_key, applied.url, "--", "sh", "-c", "exit 7")
     assert done.returncode == 7
     applied.machine.systemctl("stop", "ssh.service")
-    later = ["systemd-run", "--on-active=3", "systemctl", "start", "ssh.service"]
+    timer = ["--on-active=3", "--timer-property=AccuracySec=100ms"]
+    later = ["systemd-run", *timer, "systemctl", "start", "ssh.service"]
     applied.machine.succeed(later)
     assert run("at", *ssh, applied.host_key, applied.url, "--", "true").returncode == 1
     done = run("at", "--patience", "20", *ssh, applied.host_key, applied.url, "--", "echo", "here")
