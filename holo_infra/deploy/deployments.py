@@ -42,14 +42,14 @@ class Deployment(pulumi.ComponentResource):
         self,
         name: str,
         verb: str,
-        run: Sequence[pulumi.Input[str]],
         args: UnitDeploymentArgs | NixosDeploymentArgs,
         opts: pulumi.ResourceOptions,
+        more: Sequence[pulumi.Input[str]] = (),
     ) -> None:
-        """Run a deployment where the content is another, or an earlier one did not end well."""
+        """Run `check`, and `more`, where the content is another or a try did not end well."""
         tried = attempted(f"{name}.attempt", opts, args.way, args.content)
+        run = [*self.check, *more]
         done = command(f"{name}.{verb}", opts, run=run, triggers=[args.content, tried])
-        self.check = run
         # What a command has printed is not known where it has failed.
         told = pulumi.Output.all(args.content, done.stdout)
         self.content = told.apply(lambda known: str(known[0]))
@@ -72,14 +72,9 @@ class UnitDeployment(Deployment):
             again=False,
         )
         apply = ["holo", "apply", args.file, args.host, *patience]
-        timeout = ["--timeout", f"{args.timeout:g}"]
-        self._deploy(
-            name,
-            "apply",
-            [*apply, *timeout, "--content", args.content],
-            args,
-            below(self, opts, removal),
-        )
+        self.check = [*apply, "--timeout", f"{args.timeout:g}"]
+        content = ["--content", args.content]
+        self._deploy(name, "apply", args, below(self, opts, removal), content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +102,8 @@ class NixosDeployment(Deployment):
         super().__init__("holo:index:NixosDeployment", name, None, opts)
         switch = ["holo", "switch", args.file, args.host, "--flake", args.flake, *args.way.to]
         patience = ["--patience", _patience(args.timeout)]
-        self._deploy(
-            name,
-            "switch",
-            [*switch, *patience, "--timeout", f"{args.timeout:g}"],
-            args,
-            below(self, opts),
-        )
+        self.check = [*switch, *patience, "--timeout", f"{args.timeout:g}"]
+        self._deploy(name, "switch", args, below(self, opts))
 
 
 def _patience(timeout: float) -> str:
