@@ -54,7 +54,7 @@ def find(
             return Way(place.ssh, place.host_key, ssh_config), []
         case Hetzner():
             # What makes servers is needed by fleets that have them.
-            from pulumi_hcloud import Server  # noqa: PLC0415
+            from pulumi_hcloud import Server  # noqa: PLC0415 - as said above
 
             server = Server(
                 name,
