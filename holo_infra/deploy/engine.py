@@ -121,12 +121,13 @@ class Stack:
         try:
             match operation:
                 case "preview":
-                    self._stack.preview(
-                        parallel=options.parallel,
-                        target=targets,
-                        on_event=events.hear,
-                        color="never",
-                    )
+                    with without_checkpoints(self._stack.workspace):
+                        self._stack.preview(
+                            parallel=options.parallel,
+                            target=targets,
+                            on_event=events.hear,
+                            color="never",
+                        )
                 case "up":
                     self._stack.up(
                         parallel=options.parallel,
@@ -212,6 +213,17 @@ def _targets(operation: Operation, hosts: Sequence[str]) -> list[str] | None:
         return None
     names = [pattern for host in hosts for pattern in (f"**::{host}", f"**::{host}.**")]
     return names if operation == "destroy" else ["**::holo:index:Fleet::*", *names]
+
+
+@contextmanager
+def without_checkpoints(workspace: automation.Workspace) -> Iterator[None]:
+    """The engine puts the whole state together once, not at each step: for what keeps none."""
+    before = workspace.env_vars
+    workspace.env_vars = {**before, "PULUMI_SKIP_CHECKPOINTS": "true"}
+    try:
+        yield
+    finally:
+        workspace.env_vars = before
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping
 from hashlib import sha256
@@ -104,6 +105,16 @@ def program(folder: Path) -> None:
         _program(folder)
     except Failure as failure:
         raise pulumi.RunError(str(failure)) from None
+    pulumi.run(begun)
+
+
+async def begun() -> None:
+    """Returns when all registrations have begun.
+
+    Without that, Pulumi's wait for them begins too early, and goes through all that is pending
+    whenever a part of it is done.
+    """
+    await asyncio.sleep(0)
 
 
 def _program(folder: Path) -> None:

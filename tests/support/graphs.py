@@ -12,8 +12,8 @@ from typing import Any
 import pulumi
 import yaml
 from google.protobuf import json_format
-from pulumi.runtime import mocks, set_all_config
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime import mocks, set_all_config, settings
+from pulumi.runtime.stack import run_in_stack
 
 from holo_infra.deploy.program import program
 from tests.support.command_stand_in import is_marked, plain
@@ -102,13 +102,13 @@ def compiled(example: Path, folder: Path) -> Path:
 
 
 def graph(
-    folder: Path, settings: str, secrets: dict[str, str], others: Mapping[str, str] = NONE
+    folder: Path, file: str, secrets: dict[str, str], others: Mapping[str, str] = NONE
 ) -> dict[str, Registered]:
     """The resources of a stack by name. `secrets` are settings that the file does not hold.
 
     `others` take the place of settings in the file.
     """
-    told = yaml.safe_load((folder / settings).read_text())["config"]
+    told = yaml.safe_load((folder / file).read_text())["config"]
     plain = {key: one if isinstance(one, str) else json.dumps(one) for key, one in told.items()}
     return registered(lambda: program(folder), {**plain, **others, **secrets}, list(secrets))
 
@@ -120,12 +120,10 @@ def registered(
     set_all_config({**config}, secrets)
     monitor = _Monitor()
     mocks.set_mocks(_Mocks(), project="project", stack="production", monitor=monitor)
+    settings.ROOT.set(None)  # set_mocks makes a stack that is done; here a program makes its own
 
     def made() -> None:
         make()
 
-    async def run() -> None:
-        await run_pulumi_func(made)
-
-    pulumi.runtime.sync_await._sync_await(run())
+    pulumi.runtime.sync_await._sync_await(run_in_stack(made))
     return monitor.graph
