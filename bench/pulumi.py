@@ -3,11 +3,11 @@
     PYTHONPATH=. python -P bench/pulumi.py [--runs 3] > bench/pulumi.md
 
 A host of platform systemd is two components and three commands, two of which run; bare, it is two
-components with nothing in them, and three commands with texts that are there, none of which waits
-for another. `holo` is a program that does nothing here, and the plugin `command` the tests'
-stand-in in Python, whose time is in both. Both kinds run as `holo deploy` does; the last table is
-what plain Pulumi needs for the same components. Figures are medians, in seconds; what is compared
-alternates, each stack from nothing.
+components that hold nothing and register that, and three commands with texts that are there, none
+of which waits for another. `holo` is a program that does nothing here, and the plugin `command` the
+tests' stand-in in Python, whose time is in both. Both kinds run as `holo deploy` does; the last
+table is what plain Pulumi needs for the same components. Figures are medians, in seconds; what is
+compared alternates, each stack from nothing.
 """
 
 from __future__ import annotations
