@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from holo_infra.cli.fleet import compile_fleet
-from holo_infra.runtime.nixos import _for_any_user
+from holo_infra.runtime.install import _for_any_user
 from holo_infra.targets.content import nixos_files
 from tests.support.holo import holo
 

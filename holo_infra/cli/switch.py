@@ -14,8 +14,9 @@ from holo_infra.cli.progress import Progress
 from holo_infra.compiled import Compiled
 from holo_infra.runtime.bundle import make_bundle
 from holo_infra.runtime.failure import Failure
-from holo_infra.runtime.nixos import Reach, install, switch
+from holo_infra.runtime.install import Reach, install
 from holo_infra.runtime.reach import reached_within
+from holo_infra.runtime.switch import switch
 from holo_infra.targets.content import nixos_files
 
 
