@@ -89,7 +89,7 @@ def test_options_reach_the_place_that_the_version_has_for_them() -> None:
 
 
 def test_overrides_take_the_place_of_ours_name_by_name() -> None:
-    overrides = {
+    overrides: dict[str, Any] = {
         "network": {"target_arc_factor": 0, "signal_url": "wss://other.example"},
         "db_sync_strategy": "Fast",
         "admin_interfaces": [],
@@ -98,7 +98,7 @@ def test_overrides_take_the_place_of_ours_name_by_name() -> None:
     made = conductor(HolochainOptions(conductor_config_overrides=overrides))
     assert made == {
         "data_root_path": "/var/lib/holo/holochain",
-        "network": {"bootstrap_url": "https://bootstrap.holo.host", **overrides["network"]},  # type: ignore[dict-item]
+        "network": {"bootstrap_url": "https://bootstrap.holo.host", **overrides["network"]},
         "db_sync_strategy": "Fast",
         "admin_interfaces": [],
         "keystore": overrides["keystore"],

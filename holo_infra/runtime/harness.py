@@ -5,6 +5,7 @@ A host's files are those that `holo up` puts on its machine, where it puts them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from holo_infra.compiled import compile_fleet
@@ -42,8 +43,8 @@ def fleet_of(path: Path) -> Fleet | None:
     hosts = {}
     for name, bundle in bundles.items():
         address, beyond = wired.get(name, (None, ()))
-        units = _units(bundle)
-        hosts[name] = _host(name, bundle.files, seen, units, address=address, beyond=beyond)
+        units = units_of(bundle)
+        hosts[name] = host_of(name, bundle.files, seen, units, address=address, beyond=beyond)
     return Fleet(compiled.fleet.name, hosts)
 
 
@@ -71,20 +72,22 @@ class _Programs(Embedded):
         return self._alone
 
 
-def _units(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+def units_of(bundle: Bundle) -> dict[str, tuple[str, ...]]:
+    """Units by container, with those of the host under an empty name."""
     inside = {name: tuple(sorted(bundle.inside(name))) for name in bundle.containers}
     return {"": tuple(sorted(bundle.units)), **inside}
 
 
-def _host(  # noqa: PLR0913 (by keyword what could be confused)
+def host_of(  # noqa: PLR0913 (by keyword what could be confused)
     name: str,
     files: Files,
-    seen: dict[str, Path],
+    seen: Mapping[str, Path],
     units: dict[str, tuple[str, ...]],
     *,
     address: str | None = None,
     beyond: tuple[str, ...] = (),
 ) -> FleetHost:
+    """A host with these files, what it is shown besides (path there -> text or what is here)."""
     texts: dict[str, str | bytes | Path] = {
         path: content for path, content in files.items() if isinstance(content, str)
     }
@@ -107,7 +110,7 @@ def _compiled(folder: Path) -> Fleet:
         units = {"": _unit_files(host / "host")}
         for container in sorted((host / "containers").glob("*")):
             units[container.name] = _unit_files(container / "units")
-        hosts[host.name] = _host(host.name, files, {}, units)
+        hosts[host.name] = host_of(host.name, files, {}, units)
     return Fleet(folder.resolve().name, hosts)
 
 

@@ -17,9 +17,10 @@ from holo_infra.diagnostics import FleetError
 from holo_infra.lower import LoweredFleet, LoweredHost, fhs_programs, lower
 from holo_infra.model.fleet import Fleet
 from holo_infra.runtime.bundle import Bundle, make_bundle
+from holo_infra.runtime.harness import host_of, units_of
 from holo_infra.runtime.wiring import wires
 from holo_infra.scenarios.scenario import Scenario
-from holo_infra.targets import Files, Link
+from holo_infra.targets import Files
 from vmtests import fleet as machines
 
 FOLDER = "/opt/holo-stand-ins"
@@ -66,10 +67,13 @@ def machines_of(scenario: Scenario, change: Change | None = None) -> machines.Fl
     if change is not None:
         change(files)
     wired = wires(scenario.fleet)
-    hosts = {
-        name: _host(bundle, {**files[name], **scenario.files}, *wired.get(name, (None, ())))
-        for name, bundle in bundles.items()
-    }
+    hosts = {}
+    for name, bundle in bundles.items():
+        address, beyond = wired.get(name, (None, ()))
+        all_files = {**files[name], **scenario.files}
+        seen = _seen(bundle, all_files)
+        units = units_of(bundle)
+        hosts[name] = host_of(name, all_files, seen, units, address=address, beyond=beyond)
     return machines.Fleet(scenario.fleet.name, hosts)
 
 
@@ -95,21 +99,13 @@ def _said(files: Files) -> Files:
     return made
 
 
-def _host(
-    bundle: Bundle, files: Files, address: str | None, beyond: tuple[str, ...]
-) -> machines.FleetHost:
-    texts: dict[str, str | bytes | Path] = {
-        path: content for path, content in files.items() if isinstance(content, str)
-    }
-    texts |= {FOLDER: _HERE / "stand_ins"} if bundle.containers else {}
+def _seen(bundle: Bundle, files: Files) -> dict[str, Path]:
+    """Programs that this computer has not in `/usr`: path there -> path here."""
+    seen = {FOLDER: _HERE / "stand_ins"} if bundle.containers else {}
     if any("nats-server" in str(content) for content in files.values()):
-        texts |= {
+        seen |= {
             f"{SCENARIOS}/bin/nats-server": _NATS_SERVER.resolve(),
             f"{SCENARIOS}/bin/holo-scenario-nats": _HERE / "nats_client.py",
             f"{SCENARIOS}/lib/nats": Path(sysconfig.get_path("purelib"), "nats"),
         }
-    links = {path: to.target for path, to in files.items() if isinstance(to, Link)}
-    units = {name: tuple(sorted(bundle.inside(name))) for name in bundle.containers}
-    return machines.FleetHost(
-        bundle.host, texts, links, address, beyond, {"": tuple(sorted(bundle.units)), **units}
-    )
+    return seen
