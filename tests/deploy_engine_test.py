@@ -9,6 +9,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,7 +20,7 @@ import pytest
 
 from tests.support.lab import wait
 from tests.support.server import NEEDS, Server, server
-from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, pair
+from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, engine, pair
 from tests.support.watching import Watched, watch_processes
 from vmtests.places import NspawnMachine
 
@@ -317,6 +318,57 @@ def test_an_engine_that_is_killed_leaves_what_the_next_up_brings_to_its_end(
     stack.commands()
 
 
+SLOW = """\
+#!/bin/sh
+{engine} "$@"
+status=$?
+case " $* " in
+  *" up "*) touch {seen}; timeout 90 sh -c "until test -e {go}; do sleep 0.1; done" ;;
+esac
+exit $status
+"""
+"""An engine of which what it says of an `up` is late."""
+
+
+def test_a_run_that_finds_the_lock_of_a_killed_one_takes_no_other_away(
+    stack: Pair, told: list[str], tmp_path: Path
+) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    lock = locked_by(stack, "killed", {"pid": gone.pid, "hostname": socket.gethostname()})
+    seen, go, slow = tmp_path / "seen", tmp_path / "go", tmp_path / "pulumi"
+    slow.write_text(SLOW.format(engine=engine() / "pulumi", seen=seen, go=go))
+    slow.chmod(0o755)
+    stack.write(("alpha", "8"), ("beta", "7"))
+    with stack.start("up", path=tmp_path) as second:
+        wait(seen.exists, 60)
+        assert lock.exists()
+        with stack.start("up") as first:
+            wait(lambda: "alpha.units.apply" in stack.log_text(), 60)
+            assert not lock.exists()
+            for pid in engines_of(first.pid):
+                os.kill(pid, signal.SIGSTOP)
+            go.touch()
+            refused, _ = second.communicate()
+            for pid in engines_of(first.pid):
+                os.kill(pid, signal.SIGCONT)
+            said, _ = first.communicate()
+    told += [refused, said]
+    assert (first.returncode, second.returncode) == (0, 1)
+    assert "another run is under way" in refused
+    assert stack.commands().count("update alpha.units.apply") == 1
+    assert nice(stack.servers["alpha"]) == "8"
+
+
+def locked_by(stack: Pair, name: str, holder: dict[str, object]) -> Path:
+    """A lock of the stack's, as the engine writes them."""
+    lock = stack.folder / "state/.pulumi/locks/organization/holo/test" / f"{name}.json"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    about = {"username": "admin", "timestamp": "2026-01-01T00:00:00Z", **holder}
+    lock.write_text(json.dumps(about))
+    return lock
+
+
 def engines_of(parent: int) -> list[int]:
     """The processes `pulumi` that a process has started."""
     found = []
@@ -330,10 +382,7 @@ def engines_of(parent: int) -> list[int]:
 
 
 def test_a_lock_of_another_computers_stays(stack: Pair, told: list[str]) -> None:
-    lock = stack.folder / "state/.pulumi/locks/organization/holo/test/other.json"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    about = {"pid": 1, "username": "admin", "hostname": "elsewhere"}
-    lock.write_text(json.dumps({**about, "timestamp": "2026-01-01T00:00:00Z"}))
+    lock = locked_by(stack, "other", {"pid": 1, "hostname": "elsewhere"})
     refused = stack.run("up")
     assert refused.returncode == 1
     assert "hint: when none is: holo deploy cancel test\n" in refused.stderr

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from pulumi import automation
 from pulumi.automation.events import DiagnosticEvent, EngineEvent, OpType, StepEventMetadata
@@ -43,8 +44,10 @@ _OF_ENGINE = (_STACK, "pulumi:providers:")
 """How the types of resources begin of which nobody is told."""
 
 
-_HOLDER = re.compile(r"file://\S+: created by .*@(?P<host>\S+) \(pid (?P<pid>[0-9]+)\) at ")
-"""Who holds a stack's lock that is a file, as the engine says it."""
+_HOLDER = re.compile(
+    r"(?P<lock>file://\S+): created by .*@(?P<host>\S+) \(pid (?P<pid>[0-9]+)\) at "
+)
+"""A stack's lock that is a file, and who holds it, as the engine says it."""
 
 
 _DIGEST = re.compile("[0-9a-f]{64}")
@@ -110,9 +113,14 @@ class Stack:
         try:
             return self._run(operation, options, tell)
         except _Locked as locked:
-            if not locked.is_left:
+            if not locked.left:
                 raise
-        self.cancel()
+            # One by one: another run may be taking them away, too, and have its own by now.
+            for lock in locked.left:
+                try:
+                    lock.unlink(missing_ok=True)
+                except OSError as error:
+                    raise Failure(f"{lock}: {error.strerror}", locked.hint) from None
         return self._run(operation, options, tell)
 
     def _run(self, operation: Operation, options: Options, tell: Tell) -> dict[str, int]:
@@ -248,10 +256,10 @@ class _Locked(Failure):
             f"when none is: holo deploy cancel {stack}",
         )
         holders = _HOLDER.findall(told)
-        self.is_left = bool(holders) and all(
-            host == socket.gethostname() and not _is_pulumi(pid) for host, pid in holders
-        )
-        """Whether all that hold it were processes of this computer, and are gone."""
+        here = socket.gethostname()
+        is_left = all(host == here and not _is_pulumi(pid) for _, host, pid in holders)
+        self.left = [Path(unquote(urlsplit(lock).path)) for lock, _, _ in holders if is_left]
+        """Its files, where all that hold it were processes of this computer, and are gone."""
 
 
 def _is_pulumi(pid: str) -> bool:

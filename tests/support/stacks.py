@@ -121,11 +121,12 @@ class Pair:
         """What `holo drift` says of a host."""
         return holo("drift", self.folder / "fleet.yaml", host, *self.servers[host].to)
 
-    def start(self, operation: str) -> subprocess.Popen[str]:
-        """An operation that goes on."""
+    def start(self, operation: str, path: Path | None = None) -> subprocess.Popen[str]:
+        """An operation that goes on; programs are looked for in `path` first."""
+        paths = self.environment["PATH"] if path is None else f"{path}:{self.environment['PATH']}"
         return subprocess.Popen(
             [HOLO, "deploy", operation, "test", "--project", self.folder],
-            env=self.environment,
+            env={**self.environment, "PATH": paths},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
