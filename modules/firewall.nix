@@ -148,7 +148,9 @@ let
     ) cfg.containers)
     ++ lib.optional (together != [ ]) "    iifname @together oifname @together accept"
     ++ hub
-    ++ lib.optional (toInternet != [ ]) "    iifname @internet oifname != @links accept"
+    ++ lib.optional (
+      toInternet != [ ]
+    ) "    iifname @internet oifname != @links ip daddr != 169.254.0.0/16 accept"
     ++ [ "    reject with icmpx admin-prohibited" "  }" ]
     ++ (
       lib.optionals (exposed != [ ]) [

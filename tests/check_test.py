@@ -797,6 +797,17 @@ hosts:
         "containers cannot reach 127.0.0.53",
         "through the network",
     ),
+    "a name server of a cloud's links": Case(
+        "HI218",
+        """
+hosts:
+  alpha:
+    nameservers: [§169.254.169.253]
+    containers: {a: {egress: internet}}
+""",
+        "it is link-local",
+        "through the network",
+    ),
     "a name server that is the host": Case(
         "HI218",
         """

@@ -21,6 +21,9 @@ pytestmark = pytest.mark.needs(*NEEDS, "nft")
 ECHO = 5300
 """The port of a service that gives back what it gets by UDP."""
 HUB, INTERNET, HOST = "192.0.2.1", "198.51.100.9", "192.0.2.7"
+METADATA = "169.254.169.254"
+"""Where a cloud tells a server, and whoever else asks, what it is to know."""
+BEYOND = (HUB, INTERNET, METADATA)
 
 
 @pytest.fixture(scope="module")
@@ -52,10 +55,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NspawnMachine]:
     with machine(folder / "out", "alpha", {"/srv": folder / "www"}) as running:
         for command in lab.world(HOST, HUB, INTERNET):
             running.succeed(command)
+        running.succeed(["ip", "-n", "world", "address", "add", f"{METADATA}/32", "dev", "outside"])
+        running.succeed(["ip", "route", "add", METADATA, "via", HUB])
         # Something to be reached: on the host at all its addresses, and by UDP, there and beyond.
         running.succeed(["busybox", "httpd", "-p", "9000", "-h", "/srv"])
         beyond = ["ip", "netns", "exec", "world"]
-        for own, address in (([], ""), (beyond, f",bind={HUB}"), (beyond, f",bind={INTERNET}")):
+        bound = [(beyond, f",bind={address}") for address in BEYOND]
+        for own, address in (([], ""), *bound):
             echo = ["socat", f"UDP4-LISTEN:{ECHO}{address},fork,reuseaddr", "PIPE"]
             running.succeed(["systemd-run", "--quiet", *own, *echo])
         for name in containers:
@@ -87,7 +93,7 @@ def test_a_container_reaches_what_the_fleet_says_and_nothing_else(
 ) -> None:
     ask = [*enter(world, name), "curl", "-sS", "--max-time", "1"]
     places = {n: f"10.0.{octet}.2:8080" for n, octet in ADDRESSES.items() if n != name}
-    places |= {HUB: HUB, INTERNET: INTERNET}
+    places |= {place: place for place in BEYOND}
     places |= {f"the host, {own}": f"{own}:9000" for own in (HOST, f"10.0.{ADDRESSES[name]}.1")}
     pages = {
         place: world.execute([*ask, f"http://{address}/identity.env"]).stdout.decode()
@@ -95,14 +101,14 @@ def test_a_container_reaches_what_the_fleet_says_and_nothing_else(
     }
     assert {place for place, answer in pages.items() if answer} == REACHED[name]
     for place, answer in pages.items():
-        told = "the world" if place in {HUB, INTERNET} else f"HOLO_CONTAINER={place}\n"
+        told = "the world" if place in BEYOND else f"HOLO_CONTAINER={place}\n"
         assert not answer or answer.startswith(told)
 
 
 @pytest.mark.parametrize("protocol", ["udp", "icmp"])
 @pytest.mark.parametrize("name", REACHED)
 def test_no_protocol_leads_further_than_tcp(world: NspawnMachine, name: str, protocol: str) -> None:
-    places = {HUB: HUB, INTERNET: INTERNET}
+    places = {place: place for place in BEYOND}
     places |= {f"the host, {own}": own for own in (HOST, f"10.0.{ADDRESSES[name]}.1")}
     if protocol == "icmp":  # containers have no service by UDP
         places |= {n: f"10.0.{octet}.2" for n, octet in ADDRESSES.items() if n != name}
@@ -125,11 +131,13 @@ def answers(world: NspawnMachine, enter: list[str], protocol: str, address: str)
 def test_who_is_no_container_reaches_what_containers_do_not(world: NspawnMachine) -> None:
     # So that they would reach it, too, if they were let.
     for protocol in ("udp", "icmp"):
-        for address in (HUB, INTERNET, HOST, *(f"10.0.{n}.1" for n in ADDRESSES.values())):
+        for address in (*BEYOND, HOST, *(f"10.0.{n}.1" for n in ADDRESSES.values())):
             assert answers(world, [], protocol, address)
         assert answers(world, ["ip", "netns", "exec", "world"], protocol, HOST)
     for address in (HOST, *(f"10.0.{n}.1" for n in ADDRESSES.values())):
         assert fetch(world, f"{address}:9000") == "the world"
+    for address in BEYOND:
+        assert fetch(world, address) == "the world"
     for octet in ADDRESSES.values():
         assert answers(world, [], "icmp", f"10.0.{octet}.2")
         assert fetch(world, f"10.0.{octet}.2:8080") is not None

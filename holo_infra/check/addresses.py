@@ -25,6 +25,7 @@ SUSPECTS = {
 """Networks that software takes without asking, and which."""
 
 _UNUSABLE = [block(network) for network in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")]
+_LINK_LOCAL = block("169.254.0.0/16")
 _OCTETS = frozenset(octet(index).start // SUBNET for index in OCTET_INDICES)
 
 
@@ -216,6 +217,8 @@ def _nameservers(path: FieldPath, host: Host) -> Iterator[Diagnostic]:
             fault = "the host's own address"
         elif any(Block(number(server), 1).overlaps(other) for other in _UNUSABLE):
             fault = "no address on a network"
+        elif Block(number(server), 1).overlaps(_LINK_LOCAL):
+            fault = "link-local, and no container is led there"
         if fault:
             message = f"containers cannot reach {server}: it is {fault}"
             hint = "give the address of a server that is reached through the network"

@@ -105,7 +105,8 @@ REFERENCES: dict[str, Entry] = {
     "HI218": Entry(
         "a name server that containers cannot reach",
         "Containers of egress `internet` ask the host's `nameservers` themselves. 127.0.0.53 is in"
-        " each container its own, and a host lets no container in.",
+        " each container its own, and a host lets no container in; nor leads one to addresses of"
+        " 169.254.0.0/16, where a cloud has its metadata.",
         "Give the addresses of servers beyond the host; `resolvectl` shows those that it asks.",
     ),
     "HI219": Entry(

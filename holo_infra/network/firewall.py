@@ -35,6 +35,8 @@ from nixgen.systemd import exec_line, unit
 
 RULES = "holo/firewall.nft"
 """The rules' file below /etc."""
+LINK_LOCAL = "169.254.0.0/16"
+"""What no router passes on, by RFC 3927."""
 
 
 @define("firewall", path="holo", declares=["hub", "nameservers"])
@@ -116,7 +118,11 @@ def _rules(cfg: Holo, links: list[str]) -> str:
         flatten(map_items(cfg.containers, lambda _, c: _peers(cfg, c))),
         when(together != [], "    iifname @together oifname @together accept"),
         hub,
-        when(to_internet != [], "    iifname @internet oifname != @links accept"),
+        # A cloud hands its servers' secrets to whoever asks at such an address.
+        when(
+            to_internet != [],
+            f"    iifname @internet oifname != @links ip daddr != {LINK_LOCAL} accept",
+        ),
         ["    reject with icmpx admin-prohibited", "  }"],
         led.chains,
         when(
