@@ -1,95 +1,28 @@
-"""`holo switch` on a machine of its own behind SSH, with stand-ins for NixOS's own programs there.
-
-A system of this machine is a folder: the host's unit bundle, and a program that puts it in place.
-"""
+"""`holo switch` on a machine behind SSH, with stand-ins for NixOS's own programs there."""
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import signal
 import subprocess
-import tarfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from holo_infra.runtime.machine import LabMachine, succeed
-from tests.support.holo import HOLO, holo, run
+from tests.support.holo import HOLO, run
+from tests.support.nixos import ANYWHERE, BOOT, COMMANDS, FLEET, REBUILD, put_systems
 from tests.support.server import NEEDS, Server, server
 
 pytestmark = pytest.mark.needs(*NEEDS)
 
-FLEET = """\
-name: pair
-hosts:
-  alpha:
-    containers:
-      web:
-        units:
-          pages:
-            description: pages
-            exec_start: {command}
-        forwards: {{ pages: {{ port: 8000 }} }}
-"""
-COMMANDS = {
-    "good": '[busybox, httpd, -f, -p, "127.0.0.1:8000", -h, /etc/holo]',
-    "better": '[busybox, httpd, -f, -v, -p, "127.0.0.1:8000", -h, /etc/holo]',
-    "bad": '[sh, -c, "echo no pages here >&2; exit 3"]',
-    "slow": "[sleep, infinity]",
-}
-SWITCH = """\
-#!/bin/sh
-set -e
-mkdir -p /run/nixos
-exec 9> /run/nixos/switch-to-configuration.lock
-flock --nonblock 9 || exit 11
-store=$(dirname "$(dirname "$0")")
-mkdir -p /etc/holo
-cp -a "$store/systemd/alpha/host/." /etc/systemd/system/
-cp -a "$store/systemd/alpha/containers" "$store/systemd/alpha/firewall.nft" /etc/holo/
-systemctl daemon-reload
-ln -sfn "$store" /run/current-system
-systemctl restart container@web.service socket-proxyd-web-pages.socket
-if [ -e /run/broken ]; then systemd-run --quiet --wait --unit=broken false || :; fi
-[ -z "$(systemctl list-units --state=failed --plain --no-legend)" ] || exit 4
-"""
-SET = '#!/bin/sh\nmkdir -p "${2%/*}"\nln -sfn "$4" "$2"\n'
-REBUILD = """\
-#!/bin/sh
-echo "$@" >> "$REBUILT"
-for target; do :; done
-profile="nix-env --profile /nix/var/nix/profiles/system --set $NEXT"
-exec ssh $NIX_SSHOPTS "$target" "$profile && $NEXT/bin/switch-to-configuration switch"
-"""
-# As the real one does: options that it gives accept any host key, and who is in the installer is
-# root.
-ANYWHERE = """\
-#!/bin/sh
-set -e
-echo "$@" > "$REBUILT"
-for target; do :; done
-try() {
-    ssh -o IdentitiesOnly=yes -o UserKnownHostsFile=/dev/null -o StrictHostKeyChecking=no \
-        "$target" "$@"
-}
-try true
-try "$MEANWHILE"
-target=root@${target#*@}
-try true
-"""
 OTHER_KEY = """\
 mkdir -p /etc/ssh/kept
 mv /etc/ssh/ssh_host_* /etc/ssh/kept
 ssh-keygen -q -A
 systemctl restart ssh.service
-"""
-BOOT = """\
-systemd-run --quiet sh -c '
-    sleep 1; systemctl stop ssh.service; sleep 3; touch /etc/NIXOS; systemctl start ssh.service'
 """
 
 
@@ -97,23 +30,8 @@ systemd-run --quiet sh -c '
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("edge")
     with server(folder) as running:
-        packed = io.BytesIO()
-        with tarfile.open(fileobj=packed, mode="w") as tar:
-            for name, command in COMMANDS.items():
-                (folder / f"{name}.yaml").write_text(FLEET.format(command=command))
-                holo("compile", folder / f"{name}.yaml", "--out", folder / name)
-                (folder / name / "flake.lock").write_text("{}\n")
-                tar.add(folder / name, f"nix/store/{name}")
-                add(tar, f"nix/store/{name}/bin/switch-to-configuration", SWITCH)
-            add(tar, "usr/bin/nix-env", SET)
-        succeed(LabMachine(running.machine), ["tar", "-x", "-C", "/"], packed.getvalue())
+        put_systems(running, folder)
         yield running
-
-
-def add(tar: tarfile.TarFile, path: str, program: str) -> None:
-    member = tarfile.TarInfo(path)
-    member.size, member.mode = len(program), 0o755
-    tar.addfile(member, io.BytesIO(program.encode()))
 
 
 def out(edge: Server, system: str) -> Path:
