@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -142,7 +143,8 @@ def test_the_test_in_the_readme_passes_and_tells_what_the_readme_shows(tmp_path:
         shutil.copy(ROOT / "examples" / "private" / name, tmp_path)
     (tmp_path / "pages_test.py").write_text(blocks("python")[1])
     run = [sys.executable, "-m", "pytest", "-q", "--unit-coverage", "-p", "no:cacheprovider"]
-    done = subprocess.run(run, check=False, cwd=tmp_path, capture_output=True, text=True)
+    own = {name: value for name, value in os.environ.items() if name != "PYTEST_ADDOPTS"}
+    done = subprocess.run(run, check=False, cwd=tmp_path, env=own, capture_output=True, text=True)
     shown = next(b for b in blocks("console") if b.startswith("# pytest")).splitlines()[1:]
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[-len(shown) : -1] == shown[:-1]
