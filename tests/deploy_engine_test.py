@@ -28,9 +28,9 @@ pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
 
 ANOTHER = "SUAM-an0ther-of-nats-11d0"
 """What a secret is later."""
-ALL_SECRETS = (*SECRETS.values(), ANOTHER, "SUAM-b4d")
 BAD = "SUAM-b4d"
 """One with which the service does not start."""
+ALL_SECRETS = (*SECRETS.values(), ANOTHER, BAD)
 READ_ANEW = [
     "update alpha.credentials.attempt:/etc/keys/nats.nk",
     "update alpha.credentials:/etc/keys/nats.nk",
@@ -135,6 +135,22 @@ def test_a_second_up_runs_no_command(stack: Pair, told: list[str]) -> None:
     told.append(stack.deploy("up"))
     assert stack.commands() == []
     assert told[-1].endswith("test: no change\n")
+
+
+def test_the_engine_leaves_out_checkpoints_in_a_preview_alone(
+    stack: Pair, told: list[str], tmp_path: Path
+) -> None:
+    noted, noting = tmp_path / "noted", tmp_path / "pulumi"
+    note = f'echo "$* $PULUMI_SKIP_CHECKPOINTS" >> {noted}'
+    noting.write_text(f'#!/bin/sh\n{note}\nexec {engine() / "pulumi"} "$@"\n')
+    noting.chmod(0o755)
+    for operation, ends in (("preview", " true"), ("up", " ")):
+        with stack.start(operation, path=tmp_path) as process:
+            told.append(process.communicate()[0])
+        assert process.returncode == 0
+        lines = [line for line in noted.read_text().splitlines() if f" {operation} " in line]
+        assert [line.endswith(ends) for line in lines] == [True]
+    assert stack.commands() == []
 
 
 def test_only_the_host_that_changed_is_touched(stack: Pair, told: list[str]) -> None:

@@ -5,7 +5,6 @@ The tests are one story, in this order.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support.holo import HOLO, holo
-from tests.support.nixos import ANYWHERE, BOOT, COMMANDS, FLEET, REBUILD, put_systems
+from tests.support.holo import holo
+from tests.support.nixos import BOOT, COMMANDS, FLEET, put_programs, put_systems
 from tests.support.server import NEEDS, Server, server
-from tests.support.stacks import TARGET, prepare
+from tests.support.stacks import TARGET, Stack, prepare
 
 pytestmark = [pytest.mark.needs(*NEEDS), pytest.mark.engine]
 
@@ -24,12 +23,10 @@ TRIED = ["alpha.nixos.attempt", "alpha.nixos.switch"]
 
 
 @dataclass(frozen=True)
-class Stack:
+class One(Stack):
     """A stack of one host, which has another Linux at first."""
 
-    folder: Path
     edge: Server
-    environment: dict[str, str]
 
     def write(self, system: str) -> None:
         """Compile the fleet of a system; the flake says that this is what is built."""
@@ -38,22 +35,6 @@ class Stack:
         holo("compile", self.folder / "fleet.yaml", "--out", self.folder / "out", *TARGET)
         (self.folder / "out" / "flake.lock").write_text("{}\n")
         self.environment["NEXT"] = f"/nix/store/{system}"
-
-    def run(self, operation: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [HOLO, "deploy", operation, "test", "--project", self.folder],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    def commands(self) -> list[str]:
-        """What commands have run since the last call, in their order."""
-        log = Path(self.environment["COMMAND_LOG"])
-        told = log.read_text().splitlines() if log.exists() else []
-        log.unlink(missing_ok=True)
-        return told
 
     def system(self) -> str:
         """The system that runs, and is booted."""
@@ -64,7 +45,7 @@ class Stack:
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[One]:
     made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("stack")
     with server(made, "alpha") as edge:
         put_systems(edge, made)
@@ -73,10 +54,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         )
         environment = prepare(folder, edge.config)
         environment |= {"REBUILT": str(folder / "rebuilt"), "MEANWHILE": BOOT}
-        for name, program in (("nixos-rebuild", REBUILD), ("nixos-anywhere", ANYWHERE)):
-            stand_in = folder / "stand-ins" / name
-            stand_in.write_text(program)
-            stand_in.chmod(0o755)
+        put_programs(folder / "stand-ins")
         alpha = {"ssh": edge.url, "hostKey": edge.host_key, "timeout": 5, "install": True}
         config = {
             "holo:fleet": "fleet.yaml",
@@ -85,10 +63,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             "holo:hosts": {"alpha": alpha},
         }
         (folder / "Pulumi.test.yaml").write_text(yaml.safe_dump({"config": config}))
-        yield Stack(folder, edge, environment)
+        yield One(folder, environment, edge)
 
 
-def test_up_installs_and_switches_to_what_was_compiled(stack: Stack) -> None:
+def test_up_installs_and_switches_to_what_was_compiled(stack: One) -> None:
     stack.write("good")
     done = stack.run("up")
     assert done.returncode == 0, done.stderr
@@ -99,13 +77,13 @@ def test_up_installs_and_switches_to_what_was_compiled(stack: Stack) -> None:
     assert switched.startswith(f"switch --flake path:{stack.folder}/out#alpha ")
 
 
-def test_a_second_up_runs_no_command(stack: Stack) -> None:
+def test_a_second_up_runs_no_command(stack: One) -> None:
     done = stack.run("up")
     assert done.stderr.endswith("test: no change\n")
     assert stack.commands() == []
 
 
-def test_another_fleet_is_another_system(stack: Stack) -> None:
+def test_another_fleet_is_another_system(stack: One) -> None:
     stack.write("better")
     done = stack.run("up")
     assert done.returncode == 0, done.stderr
@@ -113,7 +91,7 @@ def test_another_fleet_is_another_system(stack: Stack) -> None:
     assert stack.system() == "better"
 
 
-def test_what_does_not_become_ready_is_switched_back(stack: Stack) -> None:
+def test_what_does_not_become_ready_is_switched_back(stack: One) -> None:
     stack.write("bad")
     done = stack.run("up")
     assert done.returncode == 1
@@ -124,7 +102,7 @@ def test_what_does_not_become_ready_is_switched_back(stack: Stack) -> None:
     assert stack.system() == "better"
 
 
-def test_the_next_up_mends_it(stack: Stack) -> None:
+def test_the_next_up_mends_it(stack: One) -> None:
     stack.write("good")
     done = stack.run("up")
     assert done.returncode == 0, done.stderr
@@ -134,7 +112,7 @@ def test_the_next_up_mends_it(stack: Stack) -> None:
     assert done.stderr.endswith("test: no change\n")
 
 
-def test_destroy_leaves_the_system_in_place(stack: Stack) -> None:
+def test_destroy_leaves_the_system_in_place(stack: One) -> None:
     stack.commands()
     done = stack.run("destroy")
     assert done.returncode == 0, done.stderr

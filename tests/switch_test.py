@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.holo import HOLO, run
-from tests.support.nixos import ANYWHERE, BOOT, COMMANDS, FLEET, REBUILD, put_systems
+from tests.support.nixos import BOOT, COMMANDS, FLEET, put_programs, put_systems
 from tests.support.server import NEEDS, Server, server
 
 pytestmark = pytest.mark.needs(*NEEDS)
@@ -48,9 +48,7 @@ def command(edge: Server, system: str, *options: str) -> list[str]:
 
 def environment(folder: Path, system: str, meanwhile: str = "true") -> dict[str, str]:
     """With stand-ins of what runs on this computer."""
-    for name, program in (("nixos-rebuild", REBUILD), ("nixos-anywhere", ANYWHERE)):
-        (folder / name).write_text(program)
-        (folder / name).chmod(0o755)
+    put_programs(folder)
     return {
         **os.environ,
         "PATH": f"{folder}:{os.environ['PATH']}",

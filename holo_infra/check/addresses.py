@@ -12,6 +12,7 @@ from holo_infra.allocate.numbers import OCTET_INDICES
 from holo_infra.allocate.scope import SHARED, networks_of
 from holo_infra.diagnostics import Diagnostic, FieldPath, dotted
 from holo_infra.model.fleet import Container, Fleet, Host, Network
+from holo_infra.network.firewall import LINK_LOCAL
 
 SUSPECTS = {
     "10.0.2.0/24": "QEMU's user network and VirtualBox's NAT",
@@ -25,7 +26,6 @@ SUSPECTS = {
 """Networks that software takes without asking, and which."""
 
 _UNUSABLE = [block(network) for network in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3")]
-_LINK_LOCAL = block("169.254.0.0/16")
 _OCTETS = frozenset(octet(index).start // SUBNET for index in OCTET_INDICES)
 
 
@@ -217,7 +217,7 @@ def _nameservers(path: FieldPath, host: Host) -> Iterator[Diagnostic]:
             fault = "the host's own address"
         elif any(Block(number(server), 1).overlaps(other) for other in _UNUSABLE):
             fault = "no address on a network"
-        elif Block(number(server), 1).overlaps(_LINK_LOCAL):
+        elif Block(number(server), 1).overlaps(block(LINK_LOCAL)):
             fault = "link-local, and no container is led there"
         if fault:
             message = f"containers cannot reach {server}: it is {fault}"

@@ -67,15 +67,9 @@ def below(
     return pulumi.ResourceOptions.merge(waits, ours)
 
 
-def line(words: Sequence[pulumi.Input[str]]) -> pulumi.Input[str]:
-    """Words as one line for a shell, each quoted.
-
-    What is known is no `Output`: Pulumi watches all that it has at each step of a stack.
-    """
-    known = [word for word in words if isinstance(word, str)]
-    if len(known) == len(words):
-        return shlex.join(known)
-    return pulumi.Output.all(*words).apply(lambda told: shlex.join(str(word) for word in told))
+def line(words: Sequence[pulumi.Input[str]]) -> pulumi.Output[str]:
+    """Words as one line for a shell, each quoted."""
+    return pulumi.Output.all(*words).apply(lambda known: shlex.join(str(word) for word in known))
 
 
 def command(  # noqa: PLR0913 - what a command may have, each by its name

@@ -87,7 +87,7 @@ def host_of(  # noqa: PLR0913 (by keyword what could be confused)
     address: str | None = None,
     beyond: tuple[str, ...] = (),
 ) -> FleetHost:
-    """A host with these files, what it is shown besides (path there -> text or what is here)."""
+    """A host with these files, what it is shown besides (path there -> path here)."""
     texts: dict[str, str | bytes | Path] = {
         path: content for path, content in files.items() if isinstance(content, str)
     }

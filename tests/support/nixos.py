@@ -48,7 +48,7 @@ if [ -e /run/broken ]; then systemd-run --quiet --wait --unit=broken false || :;
 [ -z "$(systemctl list-units --state=failed --plain --no-legend)" ] || exit 4
 """
 _SET = '#!/bin/sh\nmkdir -p "${2%/*}"\nln -sfn "$4" "$2"\n'
-REBUILD = """\
+_REBUILD = """\
 #!/bin/sh
 echo "$@" >> "$REBUILT"
 for target; do :; done
@@ -56,7 +56,7 @@ profile="nix-env --profile /nix/var/nix/profiles/system --set $NEXT"
 exec ssh $NIX_SSHOPTS "$target" "$profile && $NEXT/bin/switch-to-configuration switch"
 """
 """A stand-in for `nixos-rebuild`, for which the system that NEXT names is what a flake says."""
-ANYWHERE = """\
+_ANYWHERE = """\
 #!/bin/sh
 set -e
 echo "$@" > "$REBUILT"
@@ -97,6 +97,13 @@ def put_systems(running: Server, folder: Path) -> None:
             _add(tar, f"nix/store/{name}/bin/switch-to-configuration", _SWITCH)
         _add(tar, "usr/bin/nix-env", _SET)
     succeed(LabMachine(running.machine), ["tar", "-x", "-C", "/"], packed.getvalue())
+
+
+def put_programs(folder: Path) -> None:
+    """Puts what runs on this computer into a folder of programs."""
+    for name, program in (("nixos-rebuild", _REBUILD), ("nixos-anywhere", _ANYWHERE)):
+        (folder / name).write_text(program)
+        (folder / name).chmod(0o755)
 
 
 def _add(tar: tarfile.TarFile, path: str, program: str) -> None:

@@ -45,11 +45,10 @@ def engine() -> Path:
 
 
 @dataclass(frozen=True)
-class Pair:
-    """A stack `test` of two hosts in a folder, whose backend is in that folder too."""
+class Stack:
+    """A stack `test` in a folder, whose backend is in that folder too."""
 
     folder: Path
-    servers: dict[str, Server]
     environment: dict[str, str]
 
     @property
@@ -65,6 +64,24 @@ class Pair:
         told = self.log_text().splitlines()
         self.log.unlink(missing_ok=True)
         return told
+
+    def run(
+        self, operation: str, *arguments: str, stack: str = "test"
+    ) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [HOLO, "deploy", operation, stack, "--project", self.folder, *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@dataclass(frozen=True)
+class Pair(Stack):
+    """A stack of two hosts."""
+
+    servers: dict[str, Server]
 
     def write(
         self,
@@ -130,17 +147,6 @@ class Pair:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-        )
-
-    def run(
-        self, operation: str, *arguments: str, stack: str = "test"
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [HOLO, "deploy", operation, stack, "--project", self.folder, *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
         )
 
     def deploy(self, operation: str, *arguments: str) -> str:
@@ -209,7 +215,7 @@ def prepare(folder: Path, ssh_config: Path | None = None) -> dict[str, str]:
 def pair(folder: Path, servers: dict[str, Server]) -> Pair:
     """The stack, with nothing deployed."""
     environment = prepare(folder, next(iter(servers.values())).config)
-    made = Pair(folder, servers, environment)
+    made = Pair(folder, environment, servers)
     made.write()
     made.pulumi("stack", "init")
     for name, secret in SECRETS.items():
