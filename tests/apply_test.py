@@ -145,11 +145,27 @@ def test_the_example_runs_on_a_machine_that_has_nothing_of_ours(
 
 
 def test_apply_tells_each_units_way_to_ready(applied: Server, fleet: Path) -> None:
-    more = changed(fleet, ("range(3)", "range(4)"))
-    done = run("apply", more, "alpha", *applied.to)
-    assert done.returncode == 0, done.stderr
+    # The fourth container waits for what comes once it was told to be starting.
+    gate = {"ExecStartPre": "sh -c 'until test -e /run/go; do sleep 0.1; done'"}
+    more = changed(
+        fleet,
+        ("range(3)", "range(4)"),
+        (WEB, f"{WEB}, settings={gate} if number == 3 else {{}}"),
+    )
     line = re.compile(r" *\d+\.\d s  alpha  (\S+)  (\S.*)")
-    found = [one.groups() for text in done.stderr.splitlines() if (one := line.fullmatch(text))]
+    command = [str(HOLO), "apply", str(more), "alpha", *applied.to]
+    found, told = [], ""
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as done:
+        assert done.stderr is not None
+        for text in done.stderr:
+            told += text
+            if one := line.fullmatch(text.rstrip("\n")):
+                found.append(one.groups())
+                if one.groups() == ("container@holochain3.service", "starting"):
+                    show = ["machinectl", "show", "--property=Leader", "--value", "holochain3"]
+                    leader = applied.machine.succeed(show).strip()
+                    applied.machine.succeed(["touch", f"/proc/{leader}/root/run/go"])
+    assert done.returncode == 0, told
     last = {unit: state for unit, state in found if "holochain3" in unit}
     assert last == {
         "container@holochain3.service": "running",
@@ -162,7 +178,7 @@ def test_apply_tells_each_units_way_to_ready(applied: Server, fleet: Path) -> No
     }
     way = [state for unit, state in found if unit == "container@holochain3.service"]
     assert way == ["starting", "running"]
-    assert done.stderr.endswith("alpha: ready; 3 units started, 1 unit restarted\n")
+    assert told.endswith("alpha: ready; 3 units started, 1 unit restarted\n")
 
 
 def test_a_second_apply_changes_nothing(applied: Server, fleet: Path) -> None:

@@ -86,7 +86,8 @@ def test_up_tells_each_units_way_to_ready(first: subprocess.CompletedProcess[str
         "web/more.service": "running",
         "ready-web-web.service": "answers",
     }
-    assert ways["container@web.service"] == ["starting", "running"]
+    # A slow computer may not have asked before it ran.
+    assert ways["container@web.service"] in (["starting", "running"], ["running"])
     assert times == sorted(times)
     for host in ("alpha", HOST):
         assert re.search(rf"^ +\d+\.\d s  {host}: booted$", first.stderr, re.MULTILINE)

@@ -198,6 +198,11 @@ def test_units_in_containers_count_by_their_container(pytester: pytest.Pytester)
             alpha.wait_for_unit("container@other.service")
             alpha.succeed("systemctl --machine=other is-active page.service")
             alpha.succeed("systemctl stop container@web.service")
+            # Asked before that: its console may have lost a line, or the journal has it no more.
+            alpha.succeed("journalctl --rotate; journalctl --vacuum-size=1")
+            # What is not told beforehand is known from the container's console.
+            alpha.container("other").execute("systemctl --no-block poweroff")
+            alpha.wait_until_fails("systemctl is-active container@other.service")
         """,
     )
     result.assert_outcomes(passed=1)

@@ -12,7 +12,7 @@ from vmtests.backend import Backend
 from vmtests.life import KEEPING
 from vmtests.machine import Machine
 from vmtests.nested import Nested
-from vmtests.places import MachineError
+from vmtests.places import MachineError, Result
 
 _TIMEOUT = 20.0
 _STARTED = "39f53479d3a045ac8e11786248231fbf"  # systemd's catalogue: a start job is done
@@ -23,6 +23,10 @@ _CONSOLE = re.compile(
     r"(?:Started|Finished|Listening on|Reached target|Mounted|Created slice) (\S+)"
 )
 _CODES = re.compile(r"\x1b\[[0-9;]*m")
+# A command that may end units, or containers with all that they know.
+_ENDS = re.compile(
+    r"\b(?:stop|restart|kill|isolate|poweroff|reboot|halt|shutdown|terminate|disable)\b"
+)
 
 
 class Tracked(Machine):
@@ -62,6 +66,11 @@ class Tracked(Machine):
         inner = super().container(name)
         self._inner.setdefault(name, []).append(inner)
         return inner
+
+    def _bash(self, command: str, timeout: float | None, stdin: bytes = b"") -> Result:
+        if _ENDS.search(command):
+            self._look()
+        return super()._bash(command, timeout, stdin)
 
     def _note(self, command: str) -> None:
         """What asks systemd, and names a container and units of it, asks after these."""
@@ -105,14 +114,17 @@ class Tracked(Machine):
                     self.reached[container] |= units & {told.get("Id", "")}
 
     def _look_at_consoles(self) -> None:
-        """Of containers that are off, what they have printed is in the machine's journal."""
+        """Of containers that are off, what they have printed is in the machine's journal.
+
+        Not all of it, at times: a getty that opens the console may take a line away.
+        """
         fields = ["--output-fields=_SYSTEMD_UNIT,MESSAGE", "--identifier=systemd-nspawn"]
         for entry in _entries(self.backend, fields):
-            found = _CONSOLE.search(_CODES.sub("", _text(entry.get("MESSAGE"))))
+            told = _CONSOLE.findall(_CODES.sub("", _text(entry.get("MESSAGE"))))
             outer = str(entry.get("_SYSTEMD_UNIT")).removesuffix(".service")
             for name, units in self.units.items():
-                if name and found and _names(outer, name):
-                    beginning, cut, _ = found[1].partition("…")
+                for word in told if name and _names(outer, name) else ():
+                    beginning, cut, _ = word.partition("…")
                     fitting = {u for u in units if (u.startswith if cut else u.__eq__)(beginning)}
                     if len(fitting) == 1:
                         self.reached[name] |= fitting

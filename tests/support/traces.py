@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,6 +75,11 @@ def _held(process: Path) -> list[str]:
 
 def traces(name: str) -> list[str]:
     """What there is of a machine: processes, cgroups, mounts, files."""
+    return _named(name) + _nameless()
+
+
+def _named(name: str) -> list[str]:
+    """What bears its name, or is in its namespaces."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,8 +93,15 @@ def traces(name: str) -> list[str]:
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         if " - cgroup2 " in line:
             found += map(str, Path(line.split()[4]).glob(f"vmtests-{name}-*"))
-        if any(mark in line for mark in ["vmtests", "/run/tree", *NAMESPACES]):
+        if any(namespace in line for namespace in NAMESPACES):
             found.append(line)
+    return found
+
+
+def _nameless() -> list[str]:
+    """What some machine has left, nobody can tell which."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    found = [line for line in mounts if "vmtests" in line or "/run/tree" in line]
     return found + sorted(nspawn_files() - FILES_BEFORE)
 
 
@@ -114,7 +126,16 @@ FILES_BEFORE = nspawn_files()
 
 
 def assert_gone(name: str, within: float = 0.0) -> None:
+    """Nothing is there of a machine after so many seconds.
+
+    What has no name may be on its way, and of a machine that another test runs just now.
+    """
+    _wait(lambda: _named(name), within)
+    _wait(_nameless, within + 5)
+
+
+def _wait(look: Callable[[], list[str]], within: float) -> None:
     deadline = time.monotonic() + within
-    while (left := traces(name)) and time.monotonic() < deadline:
+    while (left := look()) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert left == []
+    assert left == [], "\n".join(left)
