@@ -24,6 +24,7 @@ from holo_infra.runtime.files import fetch as fetch_files
 from holo_infra.runtime.files import replace
 from holo_infra.runtime.lock import locked
 from holo_infra.runtime.machine import TIMEOUT, LabMachine, Machine, ThisComputer, portions
+from holo_infra.runtime.readiness import Waiting
 from holo_infra.targets.content import unit_content
 from tests.support.holo import HOLO, holo, run
 from tests.support.lab import fetch, is_refused, wait
@@ -35,7 +36,7 @@ pytestmark = pytest.mark.needs(*NEEDS)
 
 WEB = 'exec_start=["busybox", "httpd", "-f", "-p", "127.0.0.1:8000", "-h", "/etc/holo"]'
 DROP_INS = "/etc/systemd/system/netns-holochain0.service.d"
-FAILING = 'exec_start=["sh", "-c", "echo no conductor here >&2; exit 3"]'
+FAILING = 'exec_start=["sh", "-c", "sleep 0.5; echo no conductor here >&2; exit 3"]'
 
 
 @pytest.fixture(scope="module")
@@ -90,9 +91,10 @@ def assert_nothing_is_left(edge: Server) -> None:
 
 def test_a_first_apply_that_fails_leaves_nothing(edge: Server, fleet: Path) -> None:
     failing = changed(fleet, (WEB, FAILING))
-    done = run("apply", failing, "alpha", *edge.to, "--timeout", "4")
+    done = run("apply", failing, "alpha", *edge.to, "--timeout", "15")
     assert done.returncode == 1
-    assert "not ready: alpha  holochain0/admin.service: restarting" in done.stderr
+    # In which state it is when the time is up is a matter of chance.
+    assert re.search(r"^not ready: alpha  holochain0/admin\.service: ", done.stderr, re.MULTILINE)
     assert "no conductor here" in done.stderr
     assert "alpha: rolled back: the earlier state is in place again" in done.stderr
     assert_nothing_is_left(edge)
@@ -154,6 +156,7 @@ def test_apply_tells_each_units_way_to_ready(applied: Server, fleet: Path) -> No
     )
     line = re.compile(r" *\d+\.\d s  alpha  (\S+)  (\S.*)")
     command = [str(HOLO), "apply", str(more), "alpha", *applied.to]
+    show = ["machinectl", "show", "--property=Leader", "--value", "holochain3"]
     found, told = [], ""
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as done:
         assert done.stderr is not None
@@ -162,7 +165,7 @@ def test_apply_tells_each_units_way_to_ready(applied: Server, fleet: Path) -> No
             if one := line.fullmatch(text.rstrip("\n")):
                 found.append(one.groups())
                 if one.groups() == ("container@holochain3.service", "starting"):
-                    show = ["machinectl", "show", "--property=Leader", "--value", "holochain3"]
+                    wait(lambda: applied.machine.execute(show).returncode == 0)
                     leader = applied.machine.succeed(show).strip()
                     applied.machine.succeed(["touch", f"/proc/{leader}/root/run/go"])
     assert done.returncode == 0, told
@@ -177,7 +180,7 @@ def test_apply_tells_each_units_way_to_ready(applied: Server, fleet: Path) -> No
         "ready-holochain3-httpgw.service": "answers",
     }
     way = [state for unit, state in found if unit == "container@holochain3.service"]
-    assert way == ["starting", "running"]
+    assert way[-2:] == ["starting", "running"]
     assert told.endswith("alpha: ready; 3 units started, 1 unit restarted\n")
 
 
@@ -214,7 +217,7 @@ def test_what_does_not_become_ready_is_rolled_back(applied: Server, fleet: Path)
         ("range(3)", "range(1, 4)"),
         ("8080 + number", "8090 + number"),
     )
-    done = run("apply", failing, "alpha", *applied.to, "--timeout", "4")
+    done = run("apply", failing, "alpha", *applied.to, "--timeout", "15")
     assert done.returncode == 1
     assert "no conductor here" in done.stderr
     assert "rolled back: the earlier state is in place again" in done.stderr
@@ -353,8 +356,9 @@ def test_an_apply_that_was_killed_is_taken_up_by_the_next(applied: Server, fleet
 
 CUT = """
 until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
+pkill -STOP -f 'sshd: roo[t]'
 systemctl stop ssh.service
-pkill -f 'sshd: roo[t]'
+pkill -KILL -f 'sshd: roo[t]'
 """
 """Ends all connections once something is being changed, and lets no other come."""
 
@@ -493,7 +497,7 @@ def test_a_service_that_does_not_answer_is_told_with_a_command_that_reaches_its_
     fleet: Path,
 ) -> None:
     elsewhere = changed(fleet, ('"127.0.0.1:8000"', '"127.0.0.1:8001"'))
-    done = run("apply", elsewhere, "alpha", *applied.to, "--timeout", "2")
+    done = run("apply", elsewhere, "alpha", *applied.to, "--timeout", "10")
     assert done.returncode == 1
     assert "does not answer: journalctl --machine=holochain0\n" in done.stderr
     assert done.stderr.endswith("alpha: rolled back: the earlier state is in place again\n")
@@ -505,7 +509,7 @@ def test_a_unit_that_fails_again_and_again_is_not_ready(applied: Server, fleet: 
     failing = 'exec_start=["sh", "-c", "sleep 0.8; exit 1"]'
     # Up for nearly all of the time: whenever one looks.
     looping = with_unit(fleet, f'{failing}, settings={{"RestartSec": "50ms"}}')
-    done = run("apply", looping, "alpha", *applied.to, "--timeout", "5")
+    done = run("apply", looping, "alpha", *applied.to, "--timeout", "15")
     assert done.returncode == 1
     # In which of the containers, when the time is up, is a matter of chance.
     assert re.search(
@@ -513,6 +517,24 @@ def test_a_unit_that_fails_again_and_again_is_not_ready(applied: Server, fleet: 
     )
     assert "rolled back: the earlier state is in place again" in done.stderr
     assert holo("drift", fleet, "alpha", *applied.to) == "no drift\n"
+
+
+def test_a_unit_that_is_about_to_start_anew_is_not_ready(edge: Server) -> None:
+    start = ["systemd-run", "--quiet", "--collect", "--unit"]
+    edge.machine.succeed([*start, "first", "sleep", "1000"])
+    # Which has to end before the other one.
+    hook = ["--property=After=first.service", "--property=ExecStop=sleep 2"]
+    edge.machine.succeed([*start, "second", *hook, "sleep", "1000"])
+    waiting = Waiting(LabMachine(edge.machine), "edge", ("first.service",), {}, lambda _: None)
+    assert waiting.until_ready(60) == []
+    edge.machine.systemctl("stop", "--no-block", "second")
+    edge.machine.systemctl("restart", "--no-block", "first")
+    before = edge.machine.systemctl("show", "--property=MainPID,ActiveState", "first")
+    assert "ActiveState=active" in before
+    assert [one.state for one in waiting.look()] == ["restarting"]
+    assert waiting.until_ready(60) == []
+    assert edge.machine.systemctl("show", "--property=MainPID,ActiveState", "first") != before
+    edge.machine.systemctl("stop", "first")
 
 
 def test_a_container_that_hangs_while_it_starts_takes_the_unit_that_is_mended(
@@ -526,7 +548,7 @@ def test_a_container_that_hangs_while_it_starts_takes_the_unit_that_is_mended(
     container = ["systemctl", "is-active", "container@holochain3"]
     assert applied.machine.execute(container).stdout == b"activating\n"
     mended = changed(four, (hanging, 'exec_start=["sleep", "1000"]'))
-    assert apply(LabMachine(applied.machine), bundle_of(mended), 20).troubles == ()
+    assert apply(LabMachine(applied.machine), bundle_of(mended), 60).troubles == ()
 
 
 def test_a_program_below_a_mount_is_looked_for_where_the_host_has_it(
@@ -680,9 +702,9 @@ def test_a_machine_with_another_host_key_is_refused(applied: Server, tmp_path: P
     applied.machine.systemctl("stop", "ssh.service")
     timer = ["--on-active=3", "--timer-property=AccuracySec=100ms"]
     later = ["systemd-run", *timer, "systemctl", "start", "ssh.service"]
-    applied.machine.succeed(later)
     assert run("at", *ssh, applied.host_key, applied.url, "--", "true").returncode == 1
-    done = run("at", "--patience", "20", *ssh, applied.host_key, applied.url, "--", "echo", "here")
+    applied.machine.succeed(later)
+    done = run("at", "--patience", "60", *ssh, applied.host_key, applied.url, "--", "echo", "here")
     assert done.stdout == "here\n"
 
 

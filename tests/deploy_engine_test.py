@@ -281,8 +281,9 @@ def test_the_next_up_mends_what_was_rolled_back(stack: Pair, told: list[str]) ->
 
 CUT = """
 until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
+pkill -STOP -f 'sshd: roo[t]'
 systemctl stop ssh.service
-pkill -f 'sshd: roo[t]'
+pkill -KILL -f 'sshd: roo[t]'
 """
 """Ends all connections once something is being changed, and lets no other come."""
 

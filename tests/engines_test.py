@@ -227,7 +227,7 @@ def test_a_proxy_that_fails_leaves_no_dead_socket(alpha: NspawnMachine, engine: 
     ask = ["curl", "-sS", "--max-time", "10", "http://127.0.0.1:8000/"]
     assert alpha.execute(ask).returncode == 28  # it waits, while the proxy fails again and again
     restarts = int(alpha.systemctl("show", "--property=NRestarts", "--value", service))
-    assert 10 < restarts < 120  # more than any limit, and slowed down
+    assert 5 < restarts < 120  # more than the usual limit, and slowed down
     assert state(alpha, socket) == "active"
     alpha.succeed(["rm", "-r", folder])
     alpha.systemctl("daemon-reload")

@@ -78,7 +78,7 @@ def identity(container: str) -> str:
 
 def fetch(name: str, place: str, at: str) -> tuple[int, str]:
     """How curl ends at a place of the lab, and what it got."""
-    ask = ["curl", "--silent", "--max-time", "3", f"http://{at}/identity.env"]
+    ask = ["curl", "--silent", "--max-time", "10", f"http://{at}/identity.env"]
     done = run("exec", "--lab", name, place, "--", *ask)
     return done.returncode, done.stdout
 

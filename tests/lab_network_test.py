@@ -69,7 +69,7 @@ def network(folder: Path) -> Iterator[str]:
 
 
 def reached(name: str, place: str, address: str) -> bool:
-    ask = ["curl", "--silent", "--max-time", "1", f"http://{address}/identity.env"]
+    ask = ["curl", "--silent", "--max-time", "10", f"http://{address}/identity.env"]
     return run("exec", "--lab", name, place, "--", *ask).returncode == 0
 
 

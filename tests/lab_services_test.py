@@ -157,7 +157,9 @@ async def client(services: Running, server: str, **options: Any) -> Any:
         options["user_credentials"] = str(services.keys / "client.creds")
     url = f"nats://127.0.0.1:{services.ports[server]}"
     # By itself it logs an error, with all that it has open.
-    made = await nats.connect(url, allow_reconnect=False, error_cb=raised, **options)
+    made = await nats.connect(
+        url, allow_reconnect=False, connect_timeout=20, error_cb=raised, **options
+    )
     try:
         yield made
     finally:

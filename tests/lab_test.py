@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -44,7 +45,7 @@ def private(fleet: Path) -> Iterator[str]:
 
 def fetch(name: str, url: str, place: str = "alpha") -> str:
     """What answers at a URL, asked from a place in the lab; nothing where none does."""
-    ask = ["curl", "--silent", "--max-time", "3", url]
+    ask = ["curl", "--silent", "--max-time", "10", url]
     return run("exec", "--lab", name, place, "--", *ask).stdout
 
 
@@ -145,11 +146,11 @@ def test_a_shell_takes_what_is_typed(private: str) -> None:
 def test_logs_tell_what_units_say_and_go_on(private: str) -> None:
     text = holo("logs", "--lab", private, "alpha/holochain0/admin", "-n", "5")
     assert "alpha/holochain0 admin.service: Started admin.service" in text
-    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain0", "-f", "-n", "0"]
+    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain0", "-f", "-n", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout
+        following.stdout.readline()  # what there was
         say = ["systemd-cat", "--identifier=someone", "echo", "a word"]
-        time.sleep(1)  # until it follows
         holo("exec", "--lab", private, "alpha/holochain0", "--", *say)
         for line in following.stdout:
             if line.endswith("alpha/holochain0 someone: a word\n"):
@@ -163,12 +164,26 @@ def test_logs_tell_what_units_say_and_go_on(private: str) -> None:
 
 
 def test_logs_are_followed_over_a_restart_of_the_container(private: str) -> None:
+    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+        assert following.stdout
+        following.stdout.readline()  # what there was
+        holo("restart", "--lab", private, "alpha/holochain2")
+        assert any("Started admin.service" in line for line in following.stdout)
+        following.send_signal(signal.SIGINT)
+        following.stdout.close()
+        assert following.wait() == 130
+
+
+def test_logs_may_be_followed_without_what_there_was(private: str) -> None:
+    place = ["--lab", private, "alpha/holochain2"]
+    assert holo("logs", "--lab", private, "-n", "0") == ""
     command = [str(HOLO), "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
         assert following.stdout
-        time.sleep(1)  # until it follows
-        holo("restart", "--lab", private, "alpha/holochain2")
-        assert any("Started admin.service" in line for line in following.stdout)
+        while not select.select([following.stdout], [], [], 2)[0]:
+            holo("exec", *place, "--", "systemctl", "restart", "admin")
+        assert "admin.service: Stopp" in following.stdout.readline()
         following.send_signal(signal.SIGINT)
         following.stdout.close()
         assert following.wait() == 130

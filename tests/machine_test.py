@@ -87,10 +87,10 @@ def test_a_forward_opens_only_when_the_service_is_ready(alpha: NspawnMachine) ->
     alpha.systemctl("restart", "--no-block", "socat-holochain2-admin")
     alpha.succeed([*inside, "restart", "--no-block", "socat-internal-admin-forwarder"])
     wait(lambda: fetch(alpha, "127.0.0.1:8002") is None)
+    state = [*inside, "is-active", "socat-internal-admin-forwarder"]
+    wait(lambda: alpha.execute(state).stdout == b"activating\n")
     done = alpha.execute(["curl", "-sS", "--max-time", "3", "http://10.0.87.2:8001/"])
     assert b"Couldn't connect" in done.stderr  # refused, not accepted and dropped
-    state = alpha.execute([*inside, "is-active", "socat-internal-admin-forwarder"]).stdout
-    assert state == b"activating\n"
     alpha.succeed([*inside, "start", "admin"])
     wait(lambda: fetch(alpha, "127.0.0.1:8002") is not None)
 

@@ -19,7 +19,7 @@ from vmtests.places import MachineError, NspawnMachine
 pytestmark = pytest.mark.needs("nspawn")
 
 ROOT = Path(__file__).parent.parent
-SOON = 5.0
+SOON = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +59,9 @@ def test_archive_is_unpacked_in_the_machine(host: NspawnMachine, tmp_path: Path)
 
 
 def test_command_that_runs_on_gives_its_output_as_it_comes(host: NspawnMachine) -> None:
-    follow = ["journalctl", "--follow", "--lines=0", "--output=cat", "--identifier=marker"]
+    follow = ["journalctl", "--follow", "--no-tail", "--output=cat", "--identifier=marker"]
     with host.popen(follow) as command:
         assert command.stdout is not None
-        time.sleep(0.2)
         for number in range(3):
             host.succeed(["logger", "--tag=marker", f"line {number}"])
             assert command.stdout.readline() == f"line {number}\n".encode()
@@ -102,7 +101,7 @@ def test_command_that_runs_on_does_not_hold_up_the_power_off() -> None:
         reaping.start()
         begun = time.monotonic()
         machine.shutdown()
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 15
         reaping.join()
         with pytest.raises(MachineError, match="followed: not started"):
             machine.popen(["true"])

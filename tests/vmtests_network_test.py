@@ -47,7 +47,7 @@ def test_machines_reach_each_other_and_the_world_and_nothing_else(
     net.address("192.0.2.1/24")
     net.address("198.51.100.7/32")
     httpd = ["busybox", "httpd", "-f", "-p", "80", "-h", str(tmp_path)]
-    with NspawnMachine("a") as a, Switch("b") as b, net.popen(httpd) as server:
+    with NspawnMachine("reached") as a, Switch("b") as b, net.popen(httpd) as server:
         net.connect(a, "uplink", "192.0.2.21/24")
         net.connect(b, "uplink", "192.0.2.22/24")
         # At once: no look around, no listening, no learning.
@@ -64,7 +64,7 @@ def test_machines_reach_each_other_and_the_world_and_nothing_else(
         assert links_here() == before
         assert links(a) == {"lo", "uplink"}
         server.kill()
-    assert_gone("a")
+    assert_gone("reached")
 
 
 def test_two_interfaces_and_two_families(net: Switch) -> None:

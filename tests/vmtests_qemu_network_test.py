@@ -103,7 +103,7 @@ def test_cable_is_cut_and_mended(machine: Qemu, net: Vlan) -> None:
     begun = time.monotonic()
     machine.unblock()
     assert reaches(machine, "192.0.2.9")
-    assert time.monotonic() - begun < 5  # one on an idle computer
+    assert time.monotonic() - begun < 15  # one on an idle computer
     assert carrier(machine, "eth1") == "1"
     net.cut(machine.place, "eth1")
     assert lacks(machine, "192.0.2.9")

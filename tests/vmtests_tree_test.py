@@ -131,18 +131,18 @@ def test_identity_is_the_machines_and_not_the_trees(tree: Path, copy: Path, tmp_
 
 def test_tree_that_cannot_be_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="no-tree"):
-        NspawnMachine("none", tree=tmp_path / "no-tree").start()
+        NspawnMachine("without-tree", tree=tmp_path / "no-tree").start()
     (tmp_path / "usr").mkdir()
-    with pytest.raises(MachineError, match=r"empty: start failed: it ended; .*\n"):
-        NspawnMachine("empty", tree=tmp_path).start()
+    with pytest.raises(MachineError, match=r"empty-tree: start failed: it ended; .*\n"):
+        NspawnMachine("empty-tree", tree=tmp_path).start()
     (tmp_path / "around").symlink_to("around")
     with pytest.raises(ValueError, match="leads through too many links"):
-        NspawnMachine("around", tree=tmp_path, files={"/around/x": ""}).start()
+        NspawnMachine("around-tree", tree=tmp_path, files={"/around/x": ""}).start()
     for path in ("/proc/x", "/dev/x"):
         with pytest.raises(ValueError, match=f"files: {path}: /.* is not the machine's own"):
-            NspawnMachine("kernels", tree=tmp_path, files={path: ""}).start()
-    for name in ("none", "empty", "around", "kernels"):
-        assert_gone(name)
+            NspawnMachine("kernels-tree", tree=tmp_path, files={path: ""}).start()
+    for name in ("without", "empty", "around", "kernels"):
+        assert_gone(f"{name}-tree")
 
 
 def test_second_run_makes_nothing(tree: Path) -> None:

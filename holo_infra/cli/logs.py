@@ -38,8 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints `time place unit: message`, in the order of time."""
     journals = _journals(the_lab(options.lab), options.place)
-    seen = recent(journals, options.lines)
-    for entry in seen:
+    seen = recent(journals, max(options.lines, 1))  # one at least, to know where to go on
+    for entry in seen if options.lines else ():
         _tell(entry)
     if options.follow:
         sys.stdout.flush()

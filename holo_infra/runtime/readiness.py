@@ -63,7 +63,10 @@ class Waiting:
             lacking = self.look() or self._unsteady()
             now = time.monotonic()
             if not lacking or now > deadline or any(one.is_lost for one in lacking):
-                return lacking
+                told = {(one.container, one.unit) for one in lacking}
+                # One of them may be the reason, and have been up just when it was asked.
+                failing = self._unsteady(least_restarts=1) if lacking else []
+                return lacking + [one for one in failing if (one.container, one.unit) not in told]
             if all(one.state == UNSTEADY for one in lacking):
                 time.sleep(STEADY)
                 continue
@@ -83,7 +86,7 @@ class Waiting:
         lacking += self._look_behind(up)
         return [one for one in lacking if one is not None]
 
-    def _unsteady(self) -> list[Lacking]:
+    def _unsteady(self, least_restarts: int = 0) -> list[Lacking]:
         """Units that are up since too short a time; they are asked again.
 
         Not all of them: a unit that has not failed yet, in a container whose forwards all answer,
@@ -96,20 +99,31 @@ class Waiting:
         doubtful: dict[str | None, list[str]] = {}
         for container, unit in self._doubtful:
             doubtful.setdefault(container, []).append(unit)
-        young = [
-            Lacking(container, state.name, UNSTEADY)
-            for container, units in doubtful.items()
-            for state in states(self.machine, units, container).values()
-            if not state.is_up or now - state.entered < STEADY
-        ]
+        young: list[Lacking] = []
+        for container, units in doubtful.items():
+            try:
+                found = states(self.machine, units, container)
+            except Failure:  # it goes down, or is coming up again
+                young += [Lacking(container, unit, "not reached") for unit in units]
+                continue
+            young += [
+                Lacking(container, state.name, UNSTEADY if state.is_up else state.word)
+                for state in found.values()
+                if state.restarts >= least_restarts
+                and (not state.is_up or now - state.entered < STEADY)
+            ]
         for one in young:
             self._inside.pop(one.container or "", None)
         return young
 
     def _look_inside(self, name: str) -> list[Lacking | None]:
-        """A container that was whole once stays so while it is up; the rest is asked again."""
+        """A container that was whole once, and answers, stays so while it is up; others are asked.
+
+        While it does not answer, a unit may be the reason that was up when it was asked.
+        """
         facts = self.containers[name]
-        if self._inside.get(name) == [] or not facts.units:
+        was_whole = self._inside.get(name) == [] and self._answering.issuperset(facts.probed)
+        if was_whole or not facts.units:
             return []
         try:
             found = states(self.machine, facts.units, name)
@@ -136,14 +150,17 @@ class Waiting:
         return lacking
 
     def _lacking(self, container: str | None, state: UnitState) -> Lacking | None:
-        self._say(container, state.name, state.word, is_ready=state.is_up)
+        is_about_to_end = state.is_up and state.has_job  # and then to start anew
+        word = "restarting" if is_about_to_end else state.word
+        is_ready = state.is_up and not is_about_to_end
+        self._say(container, state.name, word, is_ready=is_ready)
         self._doubtful.discard((container, state.name))
-        if state.is_up:
+        if is_ready:
             is_vouched_for = self._is_probed(container, state.name)
             if state.sub == "running" and (state.restarts or not is_vouched_for):
                 self._doubtful.add((container, state.name))
             return None
-        return Lacking(container, state.name, state.word, state.is_lost)
+        return Lacking(container, state.name, word, state.is_lost)
 
     def _is_probed(self, container: str | None, unit: str) -> bool:
         """Whether answers are asked of it: of a container, of as many services as it has units."""

@@ -40,7 +40,7 @@ def wait(condition: Callable[[], bool], seconds: float = 20) -> None:
 
 def fetch(host: NspawnMachine, address: str) -> str | None:
     """The identity that answers at an address; None where nothing does."""
-    done = host.execute(["curl", "-sS", "--max-time", "3", f"http://{address}/identity.env"])
+    done = host.execute(["curl", "-sS", "--max-time", "10", f"http://{address}/identity.env"])
     return done.stdout.decode() if done.returncode == 0 else None
 
 

@@ -77,7 +77,7 @@ root.
 """
 BOOT = """\
 systemd-run --quiet sh -c '
-    sleep 1; systemctl stop ssh.service; sleep 3; touch /etc/NIXOS; systemctl start ssh.service'
+    sleep 5; systemctl stop ssh.service; sleep 3; touch /etc/NIXOS; systemctl start ssh.service'
 """
 """The machine is away, and has NixOS when it answers again."""
 
