@@ -34,7 +34,7 @@ hosts:
 """
 NEW = """\
       new:
-        units: {web: *web}
+        units: {web: *web, late: {exec_start: [sleep, '9999'], settings: {ExecStartPre: sleep 3}}}
         forwards: {web: {port: 8000}}
 """
 OTHER = f"  {HOST}: {{address: 192.0.2.2}}\n"
