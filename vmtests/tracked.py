@@ -116,7 +116,7 @@ class Tracked(Machine):
     def _look_at_consoles(self) -> None:
         """Of containers that are off, what they have printed is in the machine's journal.
 
-        Not all of it, at times: a getty that opens the console may take a line away.
+        Not all of it, at times: a line may be lost, e.g. where a getty hangs up the console.
         """
         fields = ["--output-fields=_SYSTEMD_UNIT,MESSAGE", "--identifier=systemd-nspawn"]
         for entry in _entries(self.backend, fields):
