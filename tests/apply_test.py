@@ -28,7 +28,7 @@ from holo_infra.runtime.readiness import Waiting
 from holo_infra.targets.content import unit_content
 from tests.support.holo import HOLO, holo, run
 from tests.support.lab import fetch, is_refused, wait
-from tests.support.server import NEEDS, Server, server
+from tests.support.server import CUT, NEEDS, Server, server
 from vmtests.places import Result
 
 ROOT = Path(__file__).parent.parent
@@ -352,15 +352,6 @@ def test_an_apply_that_was_killed_is_taken_up_by_the_next(applied: Server, fleet
         assert "holochain1" in str(fetch(applied.machine, f"127.0.0.1:{port}"))
     holo("apply", fleet, "alpha", *applied.to)
     assert_each_forward_gives_its_own_containers_bytes(applied)
-
-
-CUT = """
-until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
-pkill -STOP -f 'sshd: roo[t]'
-systemctl stop ssh.service
-pkill -KILL -f 'sshd: roo[t]'
-"""
-"""Ends all connections once something is being changed, and lets no other come."""
 
 
 def test_a_connection_that_is_lost_is_told_and_the_next_apply_goes_on(

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.lab import wait
-from tests.support.server import NEEDS, Server, server
+from tests.support.server import CUT, NEEDS, Server, server
 from tests.support.stacks import DRAINED, PLACES, SECRETS, Pair, engine, pair
 from tests.support.watching import Watched, watch_processes
 from vmtests.places import NspawnMachine
@@ -277,15 +277,6 @@ def test_the_next_up_mends_what_was_rolled_back(stack: Pair, told: list[str]) ->
     assert stack.commands()[-1] == "update alpha.units.apply"
     assert stack.drift("alpha") == "no drift\n"
     assert [nice(one) for one in stack.servers.values()] == ["3", "4"]
-
-
-CUT = """
-until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
-pkill -STOP -f 'sshd: roo[t]'
-systemctl stop ssh.service
-pkill -KILL -f 'sshd: roo[t]'
-"""
-"""Ends all connections once something is being changed, and lets no other come."""
 
 
 @pytest.mark.parametrize("wanted", ["5", "3"], ids=["what was begun", "what was there before"])

@@ -19,7 +19,7 @@ import pexpect
 import pytest
 
 from holo_infra.runtime.labs import locked
-from tests.support.holo import HOLO, LABS, holo, lab, run, status
+from tests.support.holo import HOLO, LABS, holo, lab, run, status, until_interrupted
 from tests.support.lab import NEEDS, wait
 
 ROOT = Path(__file__).parent.parent
@@ -109,17 +109,12 @@ def test_a_service_that_stops_makes_its_forward_not_ready_until_it_is_back(priva
 
 
 def test_watching_prints_the_table_again_and_again(private: str) -> None:
-    command = [str(HOLO), "status", "--lab", private, "--watch", "--interval", "0.1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
-        assert watching.stdout
+    with until_interrupted("status", "--lab", private, "--watch", "--interval", "0.1") as watching:
         seen = 0
-        for line in watching.stdout:
+        for line in watching:
             seen += line.startswith("HOST")
             if seen == 3:
                 break
-        watching.send_signal(signal.SIGINT)
-        watching.stdout.close()
-        assert watching.wait() == 130
 
 
 def test_a_command_runs_with_its_arguments_its_status_and_its_bytes(private: str) -> None:
@@ -146,47 +141,38 @@ def test_a_shell_takes_what_is_typed(private: str) -> None:
 def test_logs_tell_what_units_say_and_go_on(private: str) -> None:
     text = holo("logs", "--lab", private, "alpha/holochain0/admin", "-n", "5")
     assert "alpha/holochain0 admin.service: Started admin.service" in text
-    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain0", "-f", "-n", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
-        assert following.stdout
-        following.stdout.readline()  # what there was
+    with until_interrupted(
+        "logs", "--lab", private, "alpha/holochain0", "-f", "-n", "1"
+    ) as following:
+        following.readline()  # what there was
         say = ["systemd-cat", "--identifier=someone", "echo", "a word"]
         holo("exec", "--lab", private, "alpha/holochain0", "--", *say)
-        for line in following.stdout:
+        for line in following:
             if line.endswith("alpha/holochain0 someone: a word\n"):
                 break
         else:
             pytest.fail("the word was not told")
-        following.send_signal(signal.SIGINT)
-        following.stdout.close()
-        assert following.wait() == 130
     wait(lambda: "journalctl" not in holo("exec", "--lab", private, "alpha", "--", "ps", "ax"))
 
 
 def test_logs_are_followed_over_a_restart_of_the_container(private: str) -> None:
-    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
-        assert following.stdout
-        following.stdout.readline()  # what there was
+    with until_interrupted(
+        "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "1"
+    ) as following:
+        following.readline()  # what there was
         holo("restart", "--lab", private, "alpha/holochain2")
-        assert any("Started admin.service" in line for line in following.stdout)
-        following.send_signal(signal.SIGINT)
-        following.stdout.close()
-        assert following.wait() == 130
+        assert any("Started admin.service" in line for line in following)
 
 
 def test_logs_may_be_followed_without_what_there_was(private: str) -> None:
     place = ["--lab", private, "alpha/holochain2"]
     assert holo("logs", "--lab", private, "-n", "0") == ""
-    command = [str(HOLO), "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
-        assert following.stdout
-        while not select.select([following.stdout], [], [], 2)[0]:
+    with until_interrupted(
+        "logs", "--lab", private, "alpha/holochain2/admin", "-f", "-n", "0"
+    ) as following:
+        while not select.select([following], [], [], 2)[0]:
             holo("exec", *place, "--", "systemctl", "restart", "admin")
-        assert "admin.service: Stopp" in following.stdout.readline()
-        following.send_signal(signal.SIGINT)
-        following.stdout.close()
-        assert following.wait() == 130
+        assert "admin.service: Stopp" in following.readline()
 
 
 def test_long_messages_are_whole_and_none_steers_the_terminal(private: str) -> None:

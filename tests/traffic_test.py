@@ -119,10 +119,11 @@ def footprint(host: NspawnMachine, engine: Engine) -> Footprint:
 def settled(host: NspawnMachine, engine: Engine) -> Iterator[None]:
     """Before a test and after it, an engine carries traffic and has the same few processes."""
     assert echoes(host, PLACES[engine])
-    before = footprint(host, engine)
-    while (again := footprint(host, engine)) != before:  # what has carried that is about to end
-        before = again
+    before, earlier = footprint(host, engine), None
+    end = time.monotonic() + 10
+    while before != earlier and time.monotonic() < end:  # what has carried that may be about to end
         time.sleep(0.1)
+        before, earlier = footprint(host, engine), before
     yield
     assert echoes(host, PLACES[engine])
     end = time.monotonic() + 10

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -27,22 +26,15 @@ def make(script: str, *arguments: str, **env: str) -> str:
 
 def test_image_is_made_once_and_has_all_that_is_booted() -> None:
     image = debian_image()
-    begun = time.monotonic()
+    before = image.disk.stat()
     assert make("debian-image") == f"{image.disk.parent}\n"
-    assert time.monotonic() - begun < 15
+    assert os.path.samestat(image.disk.stat(), before)
     assert sorted(path.name for path in image.disk.parent.iterdir()) == [
         "disk",
         "initrd",
         "kernel",
     ]
     assert image.format == "raw"
-
-
-def test_second_run_of_the_tree_is_quick() -> None:
-    path = make("debian-tree")
-    begun = time.monotonic()
-    assert make("debian-tree") == path
-    assert time.monotonic() - begun < 15
 
 
 def test_resolution_names_each_package_with_its_version() -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 HOLO = Path(sys.executable).parent / "holo"
 LABS = Path("/run/holo/labs")
@@ -30,6 +31,21 @@ def run(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedPro
     return subprocess.run(
         command, capture_output=True, text=True, timeout=timeout, check=False, errors="replace"
     )
+
+
+@contextmanager
+def until_interrupted(*arguments: str) -> Iterator[IO[str]]:
+    """The output of a `holo` that goes on until Ctrl-C, which comes at the end of the block."""
+    with subprocess.Popen([str(HOLO), *arguments], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        try:
+            yield process.stdout
+        except BaseException:
+            process.kill()  # else it would be waited for
+            raise
+        process.send_signal(signal.SIGINT)
+        process.stdout.close()
+        assert process.wait() == 130
 
 
 def status(lab: str, *place: str, expected: int | None = None) -> list[dict[str, Any]]:

@@ -13,6 +13,13 @@ from vmtests.places import NspawnMachine, publish
 ROOT = Path(__file__).parent.parent.parent
 NEEDS = ("nspawn", "mmdebstrap", "ssh")
 """What such a machine needs of this computer."""
+CUT = """
+until grep -q '"settled": false' /etc/holo/applied.json; do sleep 0.01; done
+pkill -STOP -f 'sshd: roo[t]'
+systemctl stop ssh.service
+pkill -KILL -f 'sshd: roo[t]'
+"""
+"""Ends all connections once something is being changed, and lets no other come: a script for sh."""
 
 
 @dataclass(frozen=True)
